@@ -1,0 +1,70 @@
+"""Outbox: sends what a decision left to be sent, after its commit, and forgets it then."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from adapters.documents import decode_outgoing
+from domain.groups import GroupEvents, GroupStore, Outgoing, Tick
+from domain.notifications import Delivery
+from domain.queues import Queues
+from domain.routing import GroupId
+
+
+log = logging.getLogger("tocsin.outbox")
+
+HANDLER_GRACE = timedelta(seconds=2)
+"""So long the handler that committed it has to send it; the feed is the net below, and no page waits for it."""
+
+
+class Outbox:
+    """After a crash between the two steps the change feed finds what is left, and sends it a second time (rule 4)."""
+
+    def __init__(self, groups: GroupStore, queues: Queues, clock: Callable[[], datetime]) -> None:
+        self._groups = groups
+        self._queues = queues
+        self._clock = clock
+
+    async def send(self, group_id: GroupId, outbox: Sequence[tuple[str, Outgoing]]) -> None:
+        """Send everything, the deliveries first since people wait for those, then clear it."""
+        if not outbox:
+            return
+        ticks: list[Tick] = []
+        deliveries: list[Delivery] = []
+        events: list[GroupEvents] = []
+        for _, outgoing in outbox:
+            match outgoing:
+                case Tick():
+                    ticks.append(outgoing)
+                case Delivery():
+                    deliveries.append(outgoing)
+                case GroupEvents():
+                    events.append(outgoing)
+        if deliveries:
+            await self._queues.send_deliveries(deliveries)
+        if events:
+            await self._queues.send_events(events)
+        if ticks:
+            await self._queues.send_ticks(ticks)
+        await self._groups.clear_outbox(group_id, [key for key, _ in outbox])
+
+    async def relay(self, document: Mapping[str, Any]) -> None:
+        """Send what this document of the change feed still holds, unless its own handler has done so by now.
+
+        Other documents than those of an outbox are ignored.  A young one is waited for: its handler is at work.
+        """
+        if document.get("type") != "outbox":
+            return
+        group_id, key = GroupId(document["group_id"]), str(document["key"])
+        age = self._clock() - datetime.fromtimestamp(document["at"], UTC)
+        if age < HANDLER_GRACE:
+            await asyncio.sleep((HANDLER_GRACE - age).total_seconds())
+        if await self._groups.has_outbox(group_id, key):
+            log.warning("relaying %s of group %s, which a crash left behind", document["kind"], group_id)
+            outgoing = decode_outgoing(document["kind"], json.dumps(document["outgoing"]))
+            await self.send(group_id, [(key, outgoing)])

@@ -1,0 +1,168 @@
+"""HTTP: an ASGI app that hands requests to the app's HTTP functions, as the Functions host routes them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import re
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from typing import Any
+from urllib.parse import parse_qsl, unquote
+
+import azure.functions as func
+
+from devhost.index import Function
+from devhost.pumps import Door
+
+log = logging.getLogger("tocsin.devhost")
+
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""Ten times what Prometheus sends at most; a body is held in memory several times over while it is read."""
+
+type Scope = MutableMapping[str, Any]
+type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+_PARAMETER = re.compile(r"\{(?P<star>\*?)(?P<name>\w+)\}")
+
+
+class Router:
+    """ASP.NET routes as the Functions host matches them: in the order of function names; literals ignore case."""
+
+    def __init__(self, functions: Iterable[Function]) -> None:
+        self._literal: dict[tuple[str, str], Function] = {}
+        self._patterns: list[tuple[re.Pattern[str], frozenset[str], Function]] = []
+        for function in functions:
+            route: str = function.binding.get("route") or function.name
+            methods = frozenset(function.binding.get("methods") or ())
+            if "{" in route:
+                self._patterns.append((_pattern(route), methods, function))
+            else:
+                for method in methods:
+                    self._literal.setdefault((method, "/" + route.strip("/").lower()), function)
+
+    def find(self, method: str, path: str) -> tuple[Function, dict[str, str]] | None:
+        """The function that answers, with its route parameters; None where the host says 404."""
+        function = self._literal.get((method, path)) or self._literal.get((method, path.lower().rstrip("/") or "/"))
+        if function is not None:
+            return function, {}
+        for pattern, methods, function in self._patterns:
+            if method in methods and (match := pattern.fullmatch(path)):
+                return function, {name: unquote(value) for name, value in match.groupdict().items()}
+        return None
+
+
+def _pattern(route: str) -> re.Pattern[str]:
+    text, at = "/", 0
+    for match in _PARAMETER.finditer(route):
+        text += re.escape(route[at : match.start()])
+        text += f"(?P<{match['name']}>{'.*' if match['star'] else '[^/]+'})"
+        at = match.end()
+    return re.compile(text + re.escape(route[at:]) + "/?", re.IGNORECASE)
+
+
+class TooLargeError(Exception):
+    """The request's body is larger than the dev host takes."""
+
+
+class HttpApp:
+    """The ASGI app; refuses what a page in somebody's browser could make it do (`allowed_hosts`)."""
+
+    def __init__(self, functions: Iterable[Function], door: Door, allowed_hosts: frozenset[str]) -> None:
+        self._router = Router([function for function in functions if function.trigger == "httpTrigger"])
+        self._door = door
+        self._allowed_hosts = allowed_hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        self._door.last_request_at = asyncio.get_running_loop().time()
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if refusal := self._refusal(headers):
+            return await _answer(send, 403, refusal)
+        found = self._router.find(scope["method"], scope["path"])
+        if found is None:
+            return await _answer(send, 404, f"no such path: {scope['path'][:200]}")
+        function, parameters = found
+        try:
+            body = await _read(headers, receive)
+        except TooLargeError as error:
+            return await _answer(send, 413, str(error), close=True)
+        except ConnectionError:
+            return None
+        query = scope["query_string"].decode("latin-1")
+        request = func.HttpRequest(
+            method=scope["method"],
+            url=f"{scope['scheme']}://{headers.get('host', '')}{scope['path']}{'?' if query else ''}{query}",
+            headers=headers,
+            params=_query(query),
+            route_params=parameters,
+            body=body,
+        )
+        try:
+            response: func.HttpResponse = await function.call(**{function.argument: request})
+        except Exception:
+            log.exception("%s failed", function.name)
+            return await _answer(send, 500, "the function failed; see the log")
+        await _send(send, response)
+
+    def _refusal(self, headers: dict[str, str]) -> str | None:
+        """Why a request is refused that a web page may have caused: DNS rebinding, or another site's script."""
+        host = headers.get("host", "")
+        if host.lower() not in self._allowed_hosts:
+            return f"the Host header {host[:100]!r} is not one of {', '.join(sorted(self._allowed_hosts))}"
+        origin = headers.get("origin")
+        if origin is not None and origin.partition("://")[2].lower() not in self._allowed_hosts:
+            return f"requests from the origin {origin[:100]!r} are refused"
+        if headers.get("sec-fetch-site") == "cross-site":
+            return "requests from other sites are refused"
+        return None
+
+
+def _query(text: str) -> dict[str, str]:
+    """As Functions gives it: a name that comes several times has its values joined by commas."""
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(text, keep_blank_values=True):
+        query[name] = f"{query[name]},{value}" if name in query else value
+    return query
+
+
+async def _read(headers: dict[str, str], receive: Receive) -> bytes:
+    length = headers.get("content-length", "")
+    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise TooLargeError(f"the body has {length} bytes; at most {MAX_BODY_BYTES} are taken")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts, size = [body], len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ConnectionError
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            raise TooLargeError(f"the body has more than {MAX_BODY_BYTES} bytes, the most that is taken")
+    return b"".join(parts)
+
+
+async def _send(send: Send, response: func.HttpResponse) -> None:
+    body = response.get_body()
+    headers = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.items()]
+    if body and response.mimetype:
+        headers.append((b"content-type", f"{response.mimetype}; charset={response.charset}".encode("latin-1")))
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def _answer(send: Send, status: int, detail: str, *, close: bool = False) -> None:
+    body = json.dumps({"type": "about:blank", "status": status, "detail": detail}).encode()
+    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+    if close:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,231 @@
+"""Pumps: what the Functions host does between a queue, a feed or a clock, and the function that it triggers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import azure.functions as func
+from azure.functions.servicebus import ServiceBusMessage
+from azure.functions.timer import TimerRequest
+
+from adapters.lanes import Held, Lane
+from devhost.index import Function
+from devhost.ncrontab import Schedule
+from domain.errors import UnavailableError
+from domain.queues import QueueName
+
+log = logging.getLogger("tocsin.devhost")
+
+SLICE_SECONDS = 0.004
+"""How long a pump hands out messages before the door gets its turn."""
+
+BUSY_SECONDS = 0.005
+"""The door counts as busy for this long after a request."""
+
+SHARE_WHILE_BUSY = 0.2
+SHARE_WHEN_LATE = 0.6
+LATE_SECONDS = 10.0
+"""A busy door leaves the folds a fifth of the loop; more once they are this far behind."""
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 30.0
+CLOSE_SECONDS = 10.0
+
+
+class LocalBroker(Protocol):
+    """The receiving half of a local broker; on Azure the platform has it."""
+
+    lanes: dict[Any, Lane]
+
+    def receive(self, queue: QueueName) -> Held | None: ...
+
+    def complete(self, message: Held) -> None: ...
+
+    def abandon(self, message: Held, reason: str, *, delay_seconds: float = 0.0) -> None: ...
+
+
+@dataclass(slots=True)
+class Door:
+    """When the last request came in, by the loop's clock: the folds leave the loop to a busy door."""
+
+    last_request_at: float = field(default=-1.0)
+
+
+class QueuePump:
+    """Hands one queue's messages to its function: one at a time in each session, up to `limit` at once."""
+
+    def __init__(self, function: Function, broker: LocalBroker, door: Door, *, limit: int, yields: bool) -> None:
+        self._function = function
+        self._broker = broker
+        self._queue: QueueName = function.binding["queueName"]
+        self._lane = broker.lanes[self._queue]
+        self._door = door
+        self._limit = limit
+        self._yields = yields
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Until cancelled; then `close` waits for what is under way."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._lane.arrived.clear()
+            started = time.perf_counter()
+            lag = self._hand_out(loop, started)
+            if lag is None:
+                await self._wait()
+                continue
+            spent = time.perf_counter() - started
+            if self._yields and loop.time() - self._door.last_request_at < BUSY_SECONDS:
+                share = SHARE_WHEN_LATE if lag > LATE_SECONDS else SHARE_WHILE_BUSY
+                await asyncio.sleep(spent * (1 / share - 1))
+            else:
+                await asyncio.sleep(0)
+
+    def _hand_out(self, loop: asyncio.AbstractEventLoop, started: float) -> float | None:
+        """Start functions for a slice of time; returns how long the last message had waited, None when there was none."""
+        lag = None
+        while len(self._running) < self._limit and (message := self._broker.receive(self._queue)) is not None:
+            lag = time.time() - message.enqueued_at
+            # Eager: it runs at once, up to the commit that it shares with the others of this slice.
+            task = asyncio.Task(self._invoke(message), loop=loop, eager_start=True)
+            if not task.done():
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+            if time.perf_counter() - started > SLICE_SECONDS:
+                break
+        return lag
+
+    async def _wait(self) -> None:
+        due_at = self._lane.next_due_at()
+        if due_at is None or len(self._running) >= self._limit:
+            await self._lane.arrived.wait()
+            return
+        try:
+            async with asyncio.timeout(max(0.0, due_at - time.time())):
+                await self._lane.arrived.wait()
+        except TimeoutError:
+            pass
+
+    async def _invoke(self, message: Held) -> None:
+        try:
+            await self._function.call(**{self._function.argument: _service_bus_message(message)})
+        except Exception as error:  # noqa: BLE001  whatever a function raises, the host goes on
+            log.exception("%s failed; its message comes again", self._function.name, exc_info=error)
+            # With the lock held, so that nothing of the same session overtakes it.
+            await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2**message.delivery_count, LONGEST_PAUSE_SECONDS))
+            self._broker.abandon(message, f"{type(error).__name__}: {error}")
+        else:
+            await self._complete(message)
+
+    async def _complete(self, message: Held) -> None:
+        while True:
+            try:
+                return self._broker.complete(message)
+            except UnavailableError as error:
+                log.error("a message of queue %s cannot be completed yet: %s", self._queue, error)
+                await asyncio.sleep(FIRST_PAUSE_SECONDS)
+
+    async def close(self) -> None:
+        """Wait for the functions under way; what does not end in time is redelivered at the next start."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
+        for task in self._running:
+            task.cancel()
+        await asyncio.gather(*self._running, return_exceptions=True)
+
+
+def _service_bus_message(message: Held) -> ServiceBusMessage:
+    assert message.body is not None
+    return ServiceBusMessage(
+        body=message.body,
+        message_id=message.id or str(message.number),
+        session_id=message.session,
+        sequence_number=message.number,
+        delivery_count=message.delivery_count + 1,
+        enqueued_time_utc=datetime.fromtimestamp(message.enqueued_at, UTC).replace(tzinfo=None),
+        application_properties={},
+        user_properties={},
+    )
+
+
+async def keep_running(run: Callable[[], Awaitable[None]]) -> None:
+    """Run a pump for ever: one that fails, because the store did, begins again."""
+    while True:
+        try:
+            await run()
+        except Exception:
+            log.exception("a pump failed and begins again")
+            await asyncio.sleep(1)
+
+
+class FeedPump:
+    """Polls the change feed for its function; a failed batch is run again as the retry policy says."""
+
+    def __init__(self, function: Function, changes: Callable[..., list[tuple[int, dict[str, Any]]]]) -> None:
+        self._function = function
+        self._changes = changes
+        self._poll_seconds = function.binding.get("feedPollDelay", 5000) / 1000
+        self._retry_seconds = _seconds((function.retry or {}).get("delay_interval", "00:00:05"))
+
+    async def run(self) -> None:
+        """Until cancelled.  Starts at the beginning: whatever is still there was left behind."""
+        after = 0
+        while True:
+            changes = self._changes(after, limit=100)
+            if changes:
+                await self._invoke([document for _, document in changes])
+                after = changes[-1][0]
+            else:
+                await asyncio.sleep(self._poll_seconds)
+
+    async def _invoke(self, documents: list[dict[str, Any]]) -> None:
+        batch = func.DocumentList([func.Document.from_json(json.dumps(document)) for document in documents])
+        while True:
+            try:
+                await self._function.call(**{self._function.argument: batch})
+            except Exception:
+                log.exception("%s failed; the batch comes again", self._function.name)
+                await asyncio.sleep(self._retry_seconds)
+            else:
+                return
+
+    async def close(self) -> None:
+        """Nothing runs apart from `run`."""
+
+
+class TimerPump:
+    """Calls its function by its schedule."""
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self._schedule = Schedule(function.binding["schedule"])
+
+    async def run(self) -> None:
+        """Until cancelled; at the start too, where the trigger asks for it."""
+        if self._function.binding.get("runOnStartup"):
+            await self._invoke()
+        while True:
+            now = datetime.now(UTC)
+            await asyncio.sleep((self._schedule.next(now) - now).total_seconds())
+            await self._invoke()
+
+    async def _invoke(self) -> None:
+        try:
+            await self._function.call(**{self._function.argument: TimerRequest()})
+        except Exception:
+            log.exception("%s failed; the next tick of its schedule calls it again", self._function.name)
+
+    async def close(self) -> None:
+        """Nothing runs apart from `run`."""
+
+
+def _seconds(text: str) -> float:
+    hours, minutes, seconds = text.split(":")
+    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)

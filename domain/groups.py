@@ -1,0 +1,320 @@
+"""Group: the alerts that one receiver hears of together; its stored state, what happens to it, and port `GroupStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Protocol
+
+from domain.alerts import Alert
+from domain.labels import Fingerprint
+from domain.notifications import Delivery, NotificationLog, Settled
+from domain.routing import GroupAddress, GroupId, RouteId
+
+SHARDS = 64
+
+TOMBSTONE_RETENTION = timedelta(minutes=30)
+"""How long a dropped alert stays mergeable: the interval of Alertmanager's garbage collection (MG-3)."""
+
+
+def shard(group_id: GroupId) -> int:
+    """Which of the 64 sessions of queue `groups` keeps this group's events in order."""
+    return int(group_id[:8], 16) % SHARDS
+
+
+# --- what is stored -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """This group's own copy of one alert; a dropped one stays as a tombstone, still mergeable (MG-3)."""
+
+    alert: Alert
+    is_firing: bool
+    """As the last fold or flush saw it: between two ticks a lease may have run out unseen."""
+    leased_at: datetime
+    occurrence: int
+    """Counts how often it began to fire, having been absent or resolved (rule 11)."""
+    is_leading: bool
+    """Whether this group is that of the alert's first matching route, which alone opens incidents."""
+    dropped_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One occurrence of a group: from its first firing alert until none fires and the resolve is settled (rule 11)."""
+
+    id: str
+    group_id: GroupId
+    receiver: str
+    group_key: str
+    group_labels: Mapping[str, str]
+    title: str
+    opened_at: datetime
+    resolved_at: datetime | None = None
+    firing: int = 0
+    alerts: int = 0
+    """How many alerts are or were part of it; an alert that fires twice counts once while it is kept."""
+    pages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What a fold must know of a group without reading its members (rule 13); every change makes a new value."""
+
+    id: GroupId
+    route_id: RouteId
+    configuration_version: str
+    receiver: str
+    labels: Mapping[str, str]
+    revision: int = 0
+    present: int = 0
+    firing: int = 0
+    flushed_at: datetime | None = None
+    """The grid point of the last flush; None before the first flush since the group was last empty."""
+    next_due_at: datetime | None = None
+    armed_at: datetime | None = None
+    """The due time of the tick that is known to be under way."""
+    earliest_end: datetime | None = None
+    """No firing member's lease ends before this; a lower bound."""
+    repeat_at: datetime | None = None
+    """From when on (exclusive) an integration is due to be told again."""
+    has_news: bool = False
+    """Whether something changed that no flush has looked at yet."""
+    pending: tuple[int, ...] = ()
+    """The integrations whose deliveries have no result yet."""
+    is_flush_failed: bool = False
+    """Whether a delivery of the last flush failed: then the next one tries again, and nothing is dropped."""
+    incidents: int = 0
+    incident: Incident | None = None
+    folded: Mapping[str, int] = field(default_factory=dict)
+    """For each door the number of its last event folded here: a message seen twice is known by it."""
+
+
+@dataclass(frozen=True, slots=True)
+class GroupState:
+    """What a decision may look at: the head, and as much of the rest as has been loaded."""
+
+    head: Head | None
+    members: Mapping[Fingerprint, Member]
+    logs: Mapping[int, NotificationLog] | None
+    """By integration; None when they are not loaded."""
+    is_complete: bool
+    """Whether all members are loaded, not only the named ones; always so where there is no head."""
+
+
+# --- what happens ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Alerts that one request brought to one group."""
+
+    group: GroupAddress
+    door: str
+    number: int
+    """Ascending for each door, so that a group knows what it has folded already."""
+    received_at: datetime
+    alerts: tuple[Alert, ...]
+    further: tuple[Alert, ...] = ()
+    """Those that came by a further `continue` route: told here, but they open no incident."""
+
+    @property
+    def group_id(self) -> GroupId:
+        return self.group.group_id
+
+    @property
+    def size(self) -> int:
+        """How many (alert × group) pairs of the ledger this is."""
+        return len(self.alerts) + len(self.further)
+
+
+@dataclass(frozen=True, slots=True)
+class GroupEvents:
+    """One message of queue `groups`: what one request means for the groups of one shard."""
+
+    configuration_version: str
+    events: tuple[Reported, ...]
+
+    @property
+    def size(self) -> int:
+        return sum(event.size for event in self.events)
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """A hint that a group may be due; never cancelled, may come early, late or twice (rule 5)."""
+
+    group_id: GroupId
+    due_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Something outside the group changed (a configuration, later a silence): look again."""
+
+    group_id: GroupId
+
+
+type Event = Reported | Tick | Woken | Settled
+
+
+# --- what a decision says -------------------------------------------------------------------------------------------
+
+
+class ReasonCode(StrEnum):
+    """Why something was or was not done; what the explain trail is made of."""
+
+    OPENED = "opened"
+    FIRED = "fired"
+    REFIRED = "refired"
+    UPDATED = "updated"
+    RESOLVED = "resolved"
+    LEASE_ENDED = "lease_ended"
+    SEEN_RESOLVED = "seen_resolved"
+    WAITING = "waiting"
+    NOTIFY = "notify"
+    NO_NEWS = "no_news"
+    NEVER_TOLD = "never_told"
+    NOT_SENT = "not_sent"
+    NO_INTEGRATION = "no_integration"
+    UNSETTLED = "unsettled"
+    SUPERSEDED = "superseded"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+    LATE = "late"
+    DROPPED = "dropped"
+    INCIDENT_OPENED = "incident_opened"
+    INCIDENT_RESOLVED = "incident_resolved"
+    ROUTED_ANEW = "routed_anew"
+    MOVED = "moved"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One clause of the trail: what, about whom, and the detail in words."""
+
+    code: ReasonCode
+    text: str = ""
+    integration: int | None = None
+    fingerprints: tuple[Fingerprint, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What one decision adds to the ledger of the design."""
+
+    folded: int = 0
+    due: int = 0
+    delivered: int = 0
+    failed: int = 0
+    superseded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One event and everything that was decided about it: enough to explain it, and to replay it."""
+
+    group_id: GroupId
+    revision: int
+    at: datetime
+    configuration_version: str
+    listening_since: datetime
+    incident: str
+    reasons: tuple[Reason, ...]
+    tally: Tally
+    reported: Reported | None = None
+    due_at: datetime | None = None
+    settled: Settled | None = None
+
+
+type Outgoing = Tick | Delivery | GroupEvents
+"""What leaves a group after the commit: to queue `ticks`, `deliveries`, or `groups` (alerts routed anew)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write, all or nothing, and what to send afterwards; empty when the event is no news."""
+
+    head: Head | None = None
+    members: Sequence[Member] = ()
+    forgotten: Collection[Fingerprint] = ()
+    logs: Sequence[NotificationLog] = ()
+    incident: Incident | None = None
+    entry: LogEntry | None = None
+    outbox: Sequence[Outgoing] = ()
+
+
+NO_NEWS = Decision()
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A decision that cannot be made yet: ask again with these members and all logs; None wants every member."""
+
+    members: frozenset[Fingerprint] | None = None
+
+
+type Decide = Callable[[GroupState], Decision | Wanted]
+
+
+class GroupStore(Protocol):
+    """Where groups live: head, members, notification logs, log and outbox of one group in one partition."""
+
+    async def transact(
+        self, group_id: GroupId, decide: Decide, names: Collection[Fingerprint] = ()
+    ) -> Sequence[tuple[str, Outgoing]]:
+        """Ask `decide` about the stored group and write everything it says, or nothing.
+
+        Another writer may come in between; then `decide` is asked again about the newer state, and so it must be
+        pure.  It first sees the head and the members in `names`; when it answers `Wanted` it is asked again with those.
+
+        Returns:
+            The outbox of this decision as (key, what to send), durable now: send each, then `clear_outbox`.
+
+        Raises:
+            UnavailableError: The store did not answer; nothing is written.
+        """
+        ...
+
+    async def clear_outbox(self, group_id: GroupId, keys: Collection[str]) -> None:
+        """Forget what has been sent; content if it is gone already.  May be lost by a crash: then it is sent twice."""
+        ...
+
+    async def has_outbox(self, group_id: GroupId, key: str) -> bool:
+        """Whether that has not been cleared yet: a crash between commit and send left it behind."""
+        ...
+
+    async def list_overdue(self, before: datetime, *, limit: int) -> Sequence[GroupId]:
+        """Groups whose `next_due_at` is before that instant, the longest overdue first."""
+        ...
+
+    async def list_heads(self, *, after: GroupId | None = None, limit: int = 1000) -> Sequence[Head]:
+        """The heads of groups that have members, in order of their ids, from the one behind `after`."""
+        ...
+
+    async def list_members(self, group_ids: Collection[GroupId] | None = None) -> Sequence[tuple[GroupId, Member]]:
+        """The present members (no tombstones) of these groups, or of all; in no order."""
+        ...
+
+    async def get_incident(self, incident_id: str) -> Incident:
+        """Raises NotFoundError when there is none under that id."""
+        ...
+
+    async def list_incidents(self, *, before: str | None = None, limit: int = 100) -> Sequence[Incident]:
+        """The newest first; `before` is the id of the last one already seen."""
+        ...
+
+    async def list_entries(self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000) -> Sequence[LogEntry]:
+        """The trail of a group, or of one of its incidents, the oldest first; the latest `limit` of them."""
+        ...
+
+    async def forget(self, now: datetime) -> None:
+        """Remove the tombstones whose time is over."""
+        ...
+
+    async def tally(self) -> Tally:
+        """The ledger's counts over everything this store ever committed."""
+        ...

@@ -1,0 +1,241 @@
+"""Notification: what one integration of a receiver is told about a group, and the log of what it was told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from functools import lru_cache
+from typing import Literal, Protocol
+
+from domain.alerts import Alert
+from domain.configuration import Integration
+from domain.labels import Fingerprint
+from domain.routing import GroupId
+
+LOG_RETENTION = timedelta(hours=120)
+"""How long an entry of the notification log counts at most (DD-10)."""
+
+
+class NotificationReason(StrEnum):
+    """Why an integration is told; the words are Alertmanager's `notification_reason`."""
+
+    FIRST = "first notification"
+    NEW_ALERTS = "new alerts added"
+    ALL_RESOLVED = "all alerts resolved"
+    SOME_RESOLVED = "some alerts resolved"
+    REPEAT = "repeat interval elapsed"
+
+
+@dataclass(frozen=True, slots=True)
+class ToldAlert:
+    """One alert as a notification tells it: fixed at the flush, whatever becomes of it later."""
+
+    alert: Alert
+    is_firing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Notification:
+    """Everything that a receiver's words are made from, before any vendor's format."""
+
+    receiver: str
+    group_key: str
+    group_labels: dict[str, str]
+    route_labels: dict[str, str]
+    reason: NotificationReason
+    alerts: tuple[ToldAlert, ...]
+    """In the order of WH-2: by the labels `job`, then `instance`, then all labels."""
+    truncated: int = 0
+    """How many more alerts there were than are told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One notification on its way to one integration.
+
+    `id` names the flush and the integration, so a message seen twice is known.  No attempt runs past `deadline`
+    (rule 10); `postponed` counts how often the receiver's breaker or limit sent it back to the queue.
+    """
+
+    id: str
+    group_id: GroupId
+    incident: str
+    integration: int
+    configuration_version: str
+    notification: Notification
+    due_at: datetime
+    deadline: datetime
+    postponed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """How a delivery ended, as an event for its group: `settled_at` is the clock at the answer."""
+
+    group_id: GroupId
+    delivery_id: str
+    integration: int
+    is_delivered: bool
+    settled_at: datetime
+    detail: str = ""
+    attempts: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A delivery whose result is not folded yet: what the log will say if it succeeds."""
+
+    delivery_id: str
+    at: datetime
+    deadline: datetime
+    firing: bytes
+    resolved: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationLog:
+    """What one integration of a group was last told, as packed sets of 8-byte fingerprints; it outlives the members."""
+
+    integration: int
+    sent_at: datetime | None = None
+    firing: bytes = b""
+    resolved: bytes = b""
+    pending: Pending | None = None
+
+
+def pack(fingerprints: Iterable[Fingerprint]) -> bytes:
+    """The fingerprints, eight bytes each, in ascending order."""
+    return bytes.fromhex("".join(sorted(fingerprints)))
+
+
+def unpack(packed: bytes) -> frozenset[Fingerprint]:
+    """The set that `pack` packed."""
+    digits = packed.hex()
+    return frozenset(Fingerprint(digits[at : at + 16]) for at in range(0, len(digits), 16))
+
+
+def news(
+    log: NotificationLog | None,
+    firing: frozenset[Fingerprint],
+    resolved: frozenset[Fingerprint],
+    *,
+    sends_resolved: bool,
+    repeat_interval: timedelta,
+    at: datetime,
+) -> NotificationReason | None:
+    """Whether the integration must hear of the group as it is at the flush `at`, and why; None when it knows.
+
+    Source: `needsUpdate` in Alertmanager 0.34, notify/dedup_stage.go (DD-1 to DD-8, DD-10).
+    """
+    if log is None or log.sent_at is None or log.sent_at + min(LOG_RETENTION, 2 * repeat_interval) < at:
+        return NotificationReason.FIRST if firing else None
+    last_firing = unpack(log.firing)
+    if not firing <= last_firing:
+        return NotificationReason.NEW_ALERTS if last_firing else NotificationReason.FIRST
+    if not firing:
+        return NotificationReason.ALL_RESOLVED if last_firing else None
+    if sends_resolved and not resolved <= unpack(log.resolved):
+        return NotificationReason.SOME_RESOLVED
+    if is_repeat_due(log.sent_at, repeat_interval, at):
+        return NotificationReason.REPEAT
+    return None
+
+
+def is_repeat_due(sent_at: datetime, repeat_interval: timedelta, at: datetime) -> bool:
+    """Whether more than the repeat interval has passed since the last delivery, seen from the flush `at` (DD-7, DD-11)."""
+    return sent_at < at - repeat_interval
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one attempt round: delivered, or not and whether trying again before the deadline could help."""
+
+    is_delivered: bool
+    detail: str
+    attempts: int = 1
+
+
+class Notifier(Protocol):
+    """Tells one integration; one adapter for each kind."""
+
+    async def notify(self, integration: Integration, notification: Notification) -> str:
+        """Make one attempt; the caller bounds its time and cancels it at the deadline.
+
+        Returns:
+            The receiver's answer in a few words, without secrets: `200 OK`.
+
+        Raises:
+            UnavailableError: The receiver did not answer or asked to be tried later (`retry_after`): try again.
+            RejectedError: It refused for good; not tried again in this flush (WH-7).
+        """
+        ...
+
+
+# What the words of every receiver share, whatever the vendor's format.
+
+
+def display_order(alert: Alert) -> tuple[object, ...]:
+    """Sorts alerts as notifications show them (WH-2): by `job`, by `instance` (without one: last), then by all labels.
+
+    All labels: fewer before more; among equally many, the first name in which they differ decides, and who lacks that
+    name comes first.
+
+    Source: `AlertSlice.Less` in Alertmanager 0.34, alert/alert.go, and `LabelSet.Before` in prometheus/common.
+    """
+    labels = alert.labels
+    job, instance = labels.get("job"), labels.get("instance")
+    pairs = tuple((_lacking_first(name), labels[name]) for name in sorted(labels))
+    return (job is None, job or "", instance is None, instance or "", len(pairs), pairs)
+
+
+class _Descending(str):
+    """A string that sorts before the smaller ones."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+
+@lru_cache(maxsize=4096)
+def _lacking_first(name: str) -> _Descending:
+    # At the first place where two sorted lists of names differ, the list with the greater name lacks the lesser one.
+    return _Descending(name)
+
+
+def status(notification: Notification, told: Sequence[ToldAlert]) -> Literal["firing", "resolved"]:
+    """Whether any alert fires (WH-1), of those that a receiver shows and of those that Tocsin's own limit left out.
+
+    What the receiver's own limit left out does not count, as in Alertmanager.
+    """
+    is_firing = any(one.is_firing for one in told)
+    if notification.truncated and notification.reason is not NotificationReason.ALL_RESOLVED:
+        is_firing = True
+    return "firing" if is_firing else "resolved"
+
+
+def common_labels(told: Sequence[ToldAlert]) -> dict[str, str]:
+    """The labels that all alerts share, with their values (WH-3)."""
+    return _common([one.alert.labels for one in told])
+
+
+def common_annotations(told: Sequence[ToldAlert]) -> dict[str, str]:
+    """The annotations that all alerts share, with their values (WH-3); who lacks one shares it if it is empty."""
+    return _common([one.alert.annotations for one in told])
+
+
+def _common(sets: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """The pairs of the first set that no other contradicts.
+
+    Source: `Template.Data` in Alertmanager 0.34, template/template.go, where an absent value reads as the empty one.
+    """
+    if not sets:
+        return {}
+    common = dict(sets[0])
+    for other in sets[1:]:
+        common = {name: value for name, value in common.items() if other.get(name, "") == value}
+        if not common:
+            break
+    return common

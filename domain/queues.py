@@ -1,0 +1,88 @@
+"""Queues: where work waits between two stops of an alert's way; port `Queues`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, Protocol
+
+from domain.groups import GroupEvents, Tick
+from domain.notifications import Delivery
+
+type QueueName = Literal["intake", "groups", "ticks", "deliveries"]
+
+MAX_DELIVERY_COUNT = 1000
+"""After so many failures a message is dead: high, because an outage is waited out, not dead-lettered (rule 15)."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that will not be tried again by itself, kept with its reason until someone replays or deletes it."""
+
+    id: str
+    queue: str
+    kind: Literal["parked", "dead"]
+    """Parked by a handler because it can never be accepted, or dead after `MAX_DELIVERY_COUNT` failures."""
+    reason: str
+    at: datetime
+    delivery_count: int
+    size: int
+    """How many (alert × group) pairs it carries."""
+    body: bytes
+
+
+class Queues(Protocol):
+    """Sends work on its way.
+
+    Every send returns when the messages are durable, all or none of one call, and raises UnavailableError when they
+    are not.  What is sent may be received more than once; within one session of `groups` the order is kept.
+    """
+
+    async def send_events(self, events: Sequence[GroupEvents]) -> None:
+        """To queue `groups`, in the session of each message's shard; all groups of a message share one shard."""
+        ...
+
+    async def send_ticks(self, ticks: Sequence[Tick]) -> None:
+        """To queue `ticks`; each comes at its `due_at`, or at once when that has passed."""
+        ...
+
+    async def send_deliveries(self, deliveries: Sequence[Delivery], not_before: datetime | None = None) -> None:
+        """To queue `deliveries`; a delivery whose (id, postponed) was sent in the last ten minutes is dropped."""
+        ...
+
+    async def park(self, queue: QueueName, body: bytes, reason: str, size: int = 0) -> None:
+        """Put aside, durably, what can never be accepted; the caller then completes the message."""
+        ...
+
+    async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
+        """Parked and dead messages, the newest first."""
+        ...
+
+    async def get_dead(self, dead_letter_id: str) -> DeadLetter:
+        """Raises NotFoundError when there is none under that id."""
+        ...
+
+    async def replay(self, dead_letter_id: str) -> None:
+        """Send it to its queue again, with its delivery count at zero, and forget the dead letter: both or neither.
+
+        Raises:
+            NotFoundError: There is none under that id; a second replay says so.
+        """
+        ...
+
+    async def passed(self, timeout_seconds: float) -> bool:
+        """Wait until what this process has sent to `groups` so far has been folded; False when time ran out."""
+        ...
+
+    async def count_waiting(self) -> int:
+        """How many (alert × group) pairs wait in `groups`."""
+        ...
+
+    async def count_parked(self) -> int:
+        """How many (alert × group) pairs lie among the dead letters of `groups`."""
+        ...
+
+    async def count_accepted(self) -> int:
+        """How many (alert × group) pairs were ever sent to `groups`, replays not counted again."""
+        ...

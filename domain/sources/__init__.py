@@ -1,0 +1,1 @@
+"""Sources: one module for each payload format; bytes in, alerts out."""

@@ -1,0 +1,228 @@
+"""The working copy: a group while one decision is made about it; what `decide` and its parts write to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from domain.alerts import Alert
+from domain.configuration import Receiver
+from domain.groups import (
+    NO_NEWS,
+    Decision,
+    Event,
+    GroupState,
+    Head,
+    Incident,
+    LogEntry,
+    Member,
+    Outgoing,
+    Reason,
+    ReasonCode,
+    Reported,
+    Tally,
+    Tick,
+)
+from domain.labels import Fingerprint
+from domain.notifications import NotificationLog, Settled
+from domain.routing import GroupAddress, Route, group_key
+from domain.situations import Situation
+
+INSTANT = timedelta(microseconds=1)
+
+
+class Working:
+    """A group being decided about; `decision()` turns what has changed into a value.
+
+    Lives for one call of `decide` only, so that the rules can be written as steps without copying the head at each.
+    """
+
+    def __init__(self, state: GroupState, address: GroupAddress, situation: Situation, now: datetime) -> None:
+        head = state.head
+        if head is None:
+            head = Head(
+                id=address.group_id,
+                route_id=address.route_id,
+                configuration_version=situation.configuration.version,
+                receiver=situation.configuration.routes[address.route_id].receiver,
+                labels=address.labels,
+            )
+        self.before = head
+        self.situation = situation
+        self.now = now
+        self.members = state.members
+        self.is_complete = state.is_complete
+        self.logs = dict(state.logs) if state.logs else {}
+        self.has_logs = state.logs is not None or state.head is None
+        self.changed: dict[Fingerprint, Member] = {}
+        self.forgotten: list[Fingerprint] = []
+        self.changed_logs: dict[int, NotificationLog] = {}
+        self.outbox: list[Outgoing] = []
+        self.reasons: list[Reason] = []
+        self.revision = head.revision + 1
+        self.route_id = head.route_id
+        self.present = head.present
+        self.firing = head.firing
+        self.flushed_at = head.flushed_at
+        self.next_due_at = head.next_due_at
+        self.armed_at = head.armed_at
+        self.earliest_end = head.earliest_end
+        self.repeat_at = head.repeat_at
+        self.has_news = head.has_news
+        self.pending = head.pending
+        self.is_flush_failed = head.is_flush_failed
+        self.incidents = head.incidents
+        self.incident = head.incident
+        self.folded = head.folded
+        self.due = self.delivered = self.failed = self.superseded = 0
+
+    # --- reading ----------------------------------------------------------------------------------------------------
+
+    @property
+    def route(self) -> Route:
+        return self.situation.configuration.routes[self.route_id]
+
+    @property
+    def receiver(self) -> Receiver:
+        return self.situation.configuration.receiver(self.route.receiver)
+
+    def member(self, fingerprint: Fingerprint) -> Member | None:
+        return self.changed.get(fingerprint) or self.members.get(fingerprint)
+
+    def present_members(self) -> Iterable[Member]:
+        """The members that are no tombstones, as they are now; only whole when all are loaded."""
+        for fingerprint, stored in self.members.items():
+            member = self.changed.get(fingerprint, stored)
+            if member.dropped_at is None:
+                yield member
+        for fingerprint, member in self.changed.items():
+            if fingerprint not in self.members and member.dropped_at is None:
+                yield member
+
+    def lease_end(self, member: Member) -> datetime:
+        return self.situation.lease_end(member.alert, member.leased_at)
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def say(
+        self,
+        code: ReasonCode,
+        text: str = "",
+        *,
+        integration: int | None = None,
+        fingerprints: Iterable[Fingerprint] = (),
+    ) -> None:
+        self.reasons.append(Reason(code, text, integration, tuple(fingerprints)))
+
+    def put(self, member: Member) -> None:
+        self.changed[member.alert.fingerprint] = member
+
+    def put_log(self, log: NotificationLog) -> None:
+        self.logs[log.integration] = self.changed_logs[log.integration] = log
+
+    def open_incident(self, first: Alert, at: datetime) -> None:
+        """Begin the group's next incident with this alert."""
+        self.incidents += 1
+        names = self.before.labels
+        self.incident = Incident(
+            id=f"{self.before.id}-{self.incidents}",
+            group_id=self.before.id,
+            receiver=self.before.receiver,
+            group_key=group_key(self.route, names),
+            group_labels=names,
+            title=names.get("alertname") or first.labels.get("alertname") or "alert",
+            opened_at=at,
+        )
+        self.say(ReasonCode.INCIDENT_OPENED, self.incident.id)
+
+    # --- the outcome ------------------------------------------------------------------------------------------------
+
+    def decision(self, event: Event) -> Decision:
+        """Everything that has changed, as one value; empty when nothing has."""
+        if self.next_due_at is not None and (self.armed_at is None or self.next_due_at < self.armed_at):
+            self.outbox.append(Tick(self.before.id, self.next_due_at))
+            self.armed_at = self.next_due_at
+        reported = event if isinstance(event, Reported) else None
+        incident = self._incident()
+        if not self.reasons and not self.outbox and reported is None:
+            return NO_NEWS
+        head = self._head(incident)
+        last = incident or self.before.incident
+        return Decision(
+            head=head,
+            members=tuple(self.changed.values()),
+            forgotten=tuple(self.forgotten),
+            logs=tuple(self.changed_logs.values()),
+            incident=incident if incident != self.before.incident else None,
+            entry=LogEntry(
+                group_id=head.id,
+                revision=self.revision,
+                at=self.now,
+                configuration_version=head.configuration_version,
+                listening_since=self.situation.listening_since,
+                incident=last.id if last else "",
+                reasons=tuple(self.reasons),
+                tally=Tally(
+                    folded=reported.size if reported else 0,
+                    due=self.due,
+                    delivered=self.delivered,
+                    failed=self.failed,
+                    superseded=self.superseded,
+                ),
+                reported=reported,
+                due_at=event.due_at if isinstance(event, Tick) else None,
+                settled=event if isinstance(event, Settled) else None,
+            )
+            if self.reasons or reported
+            else None,
+            outbox=tuple(self.outbox),
+        )
+
+    def _incident(self) -> Incident | None:
+        """The incident as this decision leaves it; a closed one is written once more and then gone from the head."""
+        incident = self.incident
+        if incident is None:
+            return None
+        is_over = self.firing == 0 and not (self.has_news or self.pending or self.is_flush_failed)
+        if is_over:
+            self.say(ReasonCode.INCIDENT_RESOLVED, incident.id)
+        firing, alerts = self.firing, max(incident.alerts, self.present)
+        pages = incident.pages + self.due
+        if not is_over and (firing, alerts, pages) == (incident.firing, incident.alerts, incident.pages):
+            return incident
+        return Incident(
+            id=incident.id,
+            group_id=incident.group_id,
+            receiver=incident.receiver,
+            group_key=incident.group_key,
+            group_labels=incident.group_labels,
+            title=incident.title,
+            opened_at=incident.opened_at,
+            resolved_at=self.now if is_over else None,
+            firing=firing,
+            alerts=alerts,
+            pages=pages,
+        )
+
+    def _head(self, incident: Incident | None) -> Head:
+        return Head(
+            id=self.before.id,
+            route_id=self.route_id,
+            configuration_version=self.situation.configuration.version,
+            receiver=self.before.receiver,
+            labels=self.before.labels,
+            revision=self.revision,
+            present=self.present,
+            firing=self.firing,
+            flushed_at=self.flushed_at,
+            next_due_at=self.next_due_at,
+            armed_at=self.armed_at,
+            earliest_end=self.earliest_end,
+            repeat_at=self.repeat_at,
+            has_news=self.has_news,
+            pending=self.pending,
+            is_flush_failed=self.is_flush_failed,
+            incidents=self.incidents,
+            incident=None if incident is None or incident.resolved_at is not None else incident,
+            folded=self.folded,
+        )

@@ -1,0 +1,3 @@
+"""Placeholder."""
+import azure.functions as func
+blueprint = func.Blueprint()

@@ -1,0 +1,63 @@
+"""How every queue handler treats trouble: outages are waited out, what can never be accepted is parked (rule 15)."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+from collections.abc import Awaitable, Callable
+
+import azure.functions as func
+
+from adapters.wiring import ports
+from domain.errors import RejectedError, UnavailableError
+from domain.queues import QueueName
+
+log = logging.getLogger("tocsin.queues")
+
+FIRST_WAIT_SECONDS = 0.1
+LONGEST_WAIT_SECONDS = 15.0
+PATIENCE_SECONDS = 240.0
+"""Shorter than the five minutes for which a message's lock is renewed."""
+
+type Consumer = Callable[[func.ServiceBusMessage], Awaitable[None]]
+
+
+def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
+    """Wrap the handler of this queue's messages; goes directly below the trigger's decorator.
+
+    While the store or the queue is unavailable the handler is run again, with growing pauses and the message's lock
+    held; after four minutes its error goes to the host, which delivers the message again.  A RejectedError parks the
+    message with its reason, and the host completes it.
+    """
+
+    def wrap(handler: Consumer) -> Consumer:
+        @functools.wraps(handler)
+        async def run(message: func.ServiceBusMessage) -> None:
+            try:
+                await handler(message)
+            except UnavailableError as error:
+                await _wait_out(handler, message, error)
+            except RejectedError as error:
+                log.error("a message of queue %s is parked: %s", queue, error)
+                await ports().queues.park(queue, message.get_body(), str(error))
+
+        return run
+
+    async def _wait_out(handler: Consumer, message: func.ServiceBusMessage, error: UnavailableError) -> None:
+        wait, waited = FIRST_WAIT_SECONDS, 0.0
+        while waited < PATIENCE_SECONDS:
+            log.warning("queue %s waits %.1f s: %s", queue, wait, error)
+            await asyncio.sleep(wait)
+            waited += wait
+            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+            try:
+                return await handler(message)
+            except UnavailableError as again:
+                error = again
+            except RejectedError as refusal:
+                log.error("a message of queue %s is parked: %s", queue, refusal)
+                return await ports().queues.park(queue, message.get_body(), str(refusal))
+        raise error
+
+    return wrap

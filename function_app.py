@@ -1,0 +1,126 @@
+"""Every trigger: decode, gather, ask the domain, answer.  No rule lives here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+import azure.functions as func
+
+from adapters.delivery import Postponed
+from adapters.documents import decode
+from adapters.messages import read_events
+from adapters.wiring import ports
+from domain.groups import Event, Reported, Tick
+from domain.incidents import decide
+from domain.notifications import Delivery, Settled
+from domain.routing import GroupId
+from domain.situations import Situation
+from endpoints import alertmanager, incidents, ingest, operations
+from endpoints.consumer import consumer
+from endpoints.pipeline import refuse_other_methods
+
+app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
+
+for resource in (ingest, alertmanager, incidents, operations):
+    app.register_functions(resource.blueprint)
+others = func.Blueprint()
+refuse_other_methods(others)
+app.register_functions(others)
+
+log = logging.getLogger("tocsin")
+
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%INTAKE_QUEUE%", connection="SERVICE_BUS")
+@consumer("intake")
+async def take_in(message: func.ServiceBusMessage) -> None:
+    """Take in alerts that a producer put on the queue, as if posted; if this raises, the queue delivers it again."""
+    problems = await ingest.take_in(message.get_body())
+    if problems:
+        await ports().queues.park("intake", message.get_body(), "; ".join(problems))
+
+
+@app.service_bus_queue_trigger(
+    arg_name="message", queue_name="%GROUPS_QUEUE%", connection="SERVICE_BUS", is_sessions_enabled=True
+)
+@consumer("groups")
+async def fold_groups(message: func.ServiceBusMessage) -> None:
+    """Fold one request's alerts into the groups of one shard; if this raises, the queue delivers it again."""
+    events = read_events(message.get_body(), message.message_id)
+    situation = await ports().configurations.gather()
+    if events.configuration_version != situation.configuration.version:
+        await ports().queues.send_events(ports().door.route_anew(events, situation))
+    elif len(events.events) == 1:
+        await _fold(events.events[0].group_id, events.events[0], situation)
+    else:
+        await asyncio.gather(*[_fold(event.group_id, event, situation) for event in events.events])
+
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%TICKS_QUEUE%", connection="SERVICE_BUS")
+@consumer("ticks")
+async def flush_group(message: func.ServiceBusMessage) -> None:
+    """Let a group do what is due; if this raises, the queue delivers the tick again."""
+    tick = decode(Tick, message.get_body())
+    await _fold(tick.group_id, tick, await ports().configurations.gather())
+
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%DELIVERIES_QUEUE%", connection="SERVICE_BUS")
+@consumer("deliveries")
+async def deliver(message: func.ServiceBusMessage) -> None:
+    """Tell one integration, and fold the result; if this raises, the queue delivers it again: the page comes twice."""
+    delivery = decode(Delivery, message.get_body())
+    configuration = await ports().configurations.get(delivery.configuration_version)
+    integration = configuration.receiver(delivery.notification.receiver).integrations[delivery.integration]
+    outcome = await ports().deliverer.deliver(delivery, integration)
+    if isinstance(outcome, Postponed):
+        again = replace(delivery, postponed=delivery.postponed + 1)
+        return await ports().queues.send_deliveries([again], not_before=outcome.until)
+    settled = Settled(
+        group_id=delivery.group_id,
+        delivery_id=delivery.id,
+        integration=delivery.integration,
+        is_delivered=outcome.is_delivered,
+        settled_at=ports().clock(),
+        detail=outcome.detail,
+        attempts=outcome.attempts + delivery.postponed,
+    )
+    await _fold(delivery.group_id, settled, await ports().configurations.gather())
+
+
+@app.cosmos_db_trigger(
+    arg_name="documents",
+    connection="COSMOS",
+    database_name="%COSMOS_DATABASE%",
+    container_name="groups",
+    lease_container_name="leases",
+    lease_container_prefix="outbox",
+    feed_poll_delay=1000,
+)
+@app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:05")
+async def relay_outbox(documents: func.DocumentList) -> None:
+    """Send what a crash between commit and send left in an outbox; if this raises, the feed shows it again."""
+    for document in documents:
+        await ports().outbox.relay(document)
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)
+async def sweep(timer: func.TimerRequest) -> None:
+    """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
+    now = ports().clock()
+    head = await ports().policy.get_head()
+    # Longer than a sweep can be late: nobody listened in between, so no lease may count it (rule 8).
+    await ports().policy.heard(now, resumed=head.heard_at is None or now - head.heard_at > timedelta(minutes=3))
+    overdue = await ports().groups.list_overdue(now - timedelta(minutes=1), limit=10_000)
+    await ports().queues.send_ticks([Tick(group_id, now) for group_id in overdue])
+    await ports().groups.forget(now)
+    if overdue:
+        log.warning("%d groups were overdue and are woken", len(overdue))
+
+
+async def _fold(group_id: GroupId, event: Event, situation: Situation) -> None:
+    rule = partial(decide, event=event, situation=situation, now=ports().clock())
+    names = [alert.fingerprint for alert in (*event.alerts, *event.further)] if isinstance(event, Reported) else ()
+    await ports().outbox.send(group_id, await ports().groups.transact(group_id, rule, names))
