@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -14,10 +14,9 @@ from adapters.delivery import Postponed
 from adapters.documents import decode
 from adapters.messages import read_events
 from adapters.wiring import ports
-from domain.groups import Event, Reported, Tick
+from domain.groups import Event, Tick, Transaction
 from domain.incidents import decide
 from domain.notifications import Delivery, Settled
-from domain.routing import GroupId
 from domain.situations import Situation
 from endpoints import alertmanager, incidents, ingest, operations
 from endpoints.consumer import consumer
@@ -53,10 +52,8 @@ async def fold_groups(message: func.ServiceBusMessage) -> None:
     situation = await ports().configurations.gather()
     if events.configuration_version != situation.configuration.version:
         await ports().queues.send_events(ports().door.route_anew(events, situation))
-    elif len(events.events) == 1:
-        await _fold(events.events[0].group_id, events.events[0], situation)
     else:
-        await asyncio.gather(*[_fold(event.group_id, event, situation) for event in events.events])
+        await _fold(events.events, situation)
 
 
 @app.service_bus_queue_trigger(arg_name="message", queue_name="%TICKS_QUEUE%", connection="SERVICE_BUS")
@@ -64,7 +61,7 @@ async def fold_groups(message: func.ServiceBusMessage) -> None:
 async def flush_group(message: func.ServiceBusMessage) -> None:
     """Let a group do what is due; if this raises, the queue delivers the tick again."""
     tick = decode(Tick, message.get_body())
-    await _fold(tick.group_id, tick, await ports().configurations.gather())
+    await _fold([tick], await ports().configurations.gather())
 
 
 @app.service_bus_queue_trigger(arg_name="message", queue_name="%DELIVERIES_QUEUE%", connection="SERVICE_BUS")
@@ -87,7 +84,7 @@ async def deliver(message: func.ServiceBusMessage) -> None:
         detail=outcome.detail,
         attempts=outcome.attempts + delivery.postponed,
     )
-    await _fold(delivery.group_id, settled, await ports().configurations.gather())
+    await _fold([settled], await ports().configurations.gather())
 
 
 @app.cosmos_db_trigger(
@@ -120,7 +117,10 @@ async def sweep(timer: func.TimerRequest) -> None:
         log.warning("%d groups were overdue and are woken", len(overdue))
 
 
-async def _fold(group_id: GroupId, event: Event, situation: Situation) -> None:
-    rule = partial(decide, event=event, situation=situation, now=ports().clock())
-    names = [alert.fingerprint for alert in (*event.alerts, *event.further)] if isinstance(event, Reported) else ()
-    await ports().outbox.send(group_id, await ports().groups.transact(group_id, rule, names))
+async def _fold(events: Sequence[Event], situation: Situation) -> None:
+    now = ports().clock()
+    transactions = [
+        Transaction(event.group_id, partial(decide, event=event, situation=situation, now=now), event.names)
+        for event in events
+    ]
+    await ports().outbox.send(await ports().groups.transact(transactions))

@@ -7,6 +7,12 @@ import heapq
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
+from typing import get_args
+
+from domain.queues import MAX_DELIVERY_COUNT, QueueName
+
+DUPLICATE_WINDOW_SECONDS = 600.0
+"""A message whose id was sent to its queue within this time is dropped."""
 
 
 @dataclass(slots=True)
@@ -23,6 +29,11 @@ class Held:
     body: bytes | None
     delivery_count: int = 0
 
+    def count_failure(self) -> bool:
+        """Its handler failed; returns whether that was once too often, so that it is dead."""
+        self.delivery_count += 1
+        return self.delivery_count >= MAX_DELIVERY_COUNT
+
 
 class Lane:
     """The messages of one queue, by their numbers; those of one session one at a time, in order.
@@ -37,6 +48,7 @@ class Lane:
         self._sessions: dict[str, deque[Held]] = {}
         self._free_sessions: deque[str] = deque()
         self._locked: set[str] = set()
+        self._delayed: set[int] = set()
         self._outstanding: dict[int, int] = {}
         self._last = 0
         self._waiting_for: list[tuple[int, asyncio.Future[None]]] = []
@@ -62,7 +74,12 @@ class Lane:
     def take(self, now: float) -> Held | None:
         """Lock and return the next message that is due; None when there is none."""
         while self._scheduled and self._scheduled[0][0] <= now:
-            self._offer(heapq.heappop(self._scheduled)[2], first=False)
+            message = heapq.heappop(self._scheduled)[2]
+            is_delayed = message.number in self._delayed
+            self._offer(message, first=is_delayed)
+            if is_delayed:
+                self._delayed.remove(message.number)
+                self._unlock(message)
         if not self._has_sessions:
             return self._ready.popleft() if self._ready else None
         if not self._free_sessions:
@@ -80,11 +97,11 @@ class Lane:
             self._tell_waiting()
 
     def put_back(self, message: Held, due_at: float | None = None) -> None:
-        """The message could not be handled: it comes again, before the others of its session."""
+        """The message could not be handled: it comes again, before the others of its session, which wait for it."""
         if due_at is not None:
             message.due_at = due_at
+            self._delayed.add(message.number)
             heapq.heappush(self._scheduled, (due_at, message.number, message))
-            self._unlock(message)
             self.arrived.set()
             return
         self._offer(message, first=True)
@@ -125,23 +142,27 @@ class Lane:
         self._waiting_for = still
 
     def _offer(self, message: Held, *, first: bool) -> None:
-        if not self._has_sessions or message.session is None:
+        if not self._has_sessions:
             (self._ready.appendleft if first else self._ready.append)(message)
             return
-        waiting = self._sessions.get(message.session)
-        if waiting is None:
-            waiting = self._sessions[message.session] = deque()
-        if not waiting and message.session not in self._locked:
-            self._free_sessions.append(message.session)
+        session = message.session or ""
+        waiting = self._sessions.setdefault(session, deque())
+        if not waiting and session not in self._locked:
+            self._free_sessions.append(session)
         (waiting.appendleft if first else waiting.append)(message)
 
     def _unlock(self, message: Held) -> None:
-        session = message.session
-        if self._has_sessions and session is not None and session in self._locked:
+        session = message.session or ""
+        if session in self._locked:
             self._locked.discard(session)
             if self._sessions.get(session):
                 self._free_sessions.append(session)
         self.arrived.set()
+
+
+def new_lanes() -> dict[str, Lane]:
+    """One for each queue; only `groups` has sessions."""
+    return {name: Lane(has_sessions=name == "groups") for name in get_args(QueueName.__value__)}
 
 
 def stamp(instant: datetime | None) -> float:

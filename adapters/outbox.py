@@ -10,11 +10,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.documents import decode_outgoing
-from domain.groups import GroupEvents, GroupStore, Outgoing, Tick
+from domain.groups import GroupEvents, GroupStore, Outgone, Tick
 from domain.notifications import Delivery
 from domain.queues import Queues
 from domain.routing import GroupId
-
 
 log = logging.getLogger("tocsin.outbox")
 
@@ -30,28 +29,28 @@ class Outbox:
         self._queues = queues
         self._clock = clock
 
-    async def send(self, group_id: GroupId, outbox: Sequence[tuple[str, Outgoing]]) -> None:
+    async def send(self, outbox: Sequence[Outgone]) -> None:
         """Send everything, the deliveries first since people wait for those, then clear it."""
         if not outbox:
             return
         ticks: list[Tick] = []
         deliveries: list[Delivery] = []
         events: list[GroupEvents] = []
-        for _, outgoing in outbox:
-            match outgoing:
-                case Tick():
-                    ticks.append(outgoing)
-                case Delivery():
-                    deliveries.append(outgoing)
-                case GroupEvents():
-                    events.append(outgoing)
+        for outgone in outbox:
+            match outgone.outgoing:
+                case Tick() as tick:
+                    ticks.append(tick)
+                case Delivery() as delivery:
+                    deliveries.append(delivery)
+                case GroupEvents() as moved:
+                    events.append(moved)
         if deliveries:
             await self._queues.send_deliveries(deliveries)
         if events:
             await self._queues.send_events(events)
         if ticks:
             await self._queues.send_ticks(ticks)
-        await self._groups.clear_outbox(group_id, [key for key, _ in outbox])
+        await self._groups.clear_outbox(outbox)
 
     async def relay(self, document: Mapping[str, Any]) -> None:
         """Send what this document of the change feed still holds, unless its own handler has done so by now.
@@ -67,4 +66,4 @@ class Outbox:
         if await self._groups.has_outbox(group_id, key):
             log.warning("relaying %s of group %s, which a crash left behind", document["kind"], group_id)
             outgoing = decode_outgoing(document["kind"], json.dumps(document["outgoing"]))
-            await self.send(group_id, [(key, outgoing)])
+            await self.send([Outgone(group_id, key, outgoing)])

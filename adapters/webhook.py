@@ -36,7 +36,7 @@ MOST_BODY_BYTES = 64 * 1024
 MOST_SHOWN_CHARACTERS = 200
 LONGEST_RETRY_AFTER = timedelta(days=1)
 CONNECT_SECONDS = 10.0
-ANSWER_BODY_SECONDS = 2.0
+ANSWER_BODY_SECONDS = 1.0
 SUCCESS_BODY_SECONDS = 0.2
 
 _TLS_VERSIONS = {
@@ -120,7 +120,7 @@ class WebhookNotifier:
         headers = _headers(http, url, secrets)
         headers["Content-Type"] = "application/json"
         headers["User-Agent"] = self._user_agent
-        proxy, proxy_headers = _proxy(http.proxy_url, secrets)
+        proxy = _proxy(http.proxy_url, secrets)
         tls_context = self._tls_contexts.get(http.tls)
         body = msgspec.json.encode(payload(notification, self._external_url, integration.max_alerts))
         try:
@@ -131,7 +131,6 @@ class WebhookNotifier:
                 ssl=tls_context,
                 server_hostname=http.tls.server_name,
                 proxy=proxy,
-                proxy_headers=proxy_headers,
                 allow_redirects=http.follow_redirects,
                 max_redirects=MOST_REDIRECTS,
             ) as response:
@@ -204,19 +203,18 @@ def _headers(http: HttpConfig, url: URL, secrets: _Secrets) -> CIMultiDict[str]:
     return headers
 
 
-def _proxy(proxy_url: str | None, secrets: _Secrets) -> tuple[URL | None, dict[str, str] | None]:
-    """The proxy without its credentials, and the header that carries them."""
+def _proxy(proxy_url: str | None, secrets: _Secrets) -> URL | None:
+    """The proxy's address; aiohttp takes its credentials from there, for plain requests as for tunnels."""
     if not proxy_url:
-        return None, None
+        return None
     try:
         url = URL(proxy_url)
     except ValueError:
         url = URL()
     if url.scheme not in ("http", "https") or not url.host:
         raise RejectedError("proxy_url is not the HTTP address of a proxy")
-    if url.user is None and url.password is None:
-        return url, None
-    return url.with_user(None), {"Proxy-Authorization": _basic(url.user or "", url.password or "", secrets)}
+    secrets.add_url(url)
+    return url
 
 
 def _basic(username: str, password: str, secrets: _Secrets) -> str:
@@ -325,7 +323,7 @@ class _Secrets:
 
     def add_url(self, url: URL) -> None:
         self.add_words([str(url), url.human_repr(), url.host or "", url.raw_query_string, url.query_string])
-        self.add_words([*url.parts, *url.raw_parts, *url.query.values()])
+        self.add_words([*url.parts, *url.raw_parts, *url.query.values(), url.user or "", url.password or ""])
 
     def hide(self, text: str) -> str:
         """The text in one line, without the secrets and what no terminal should get, cut to what is shown."""

@@ -21,6 +21,7 @@ from domain.configuration import WebhookIntegration
 from domain.door import Door
 from domain.groups import GroupStore
 from domain.queues import Queues
+from domain.silences import SilenceStore
 from domain.situations import PolicyStore
 
 type Clock = Callable[[], datetime]
@@ -41,6 +42,7 @@ class Ports:
     groups: GroupStore
     queues: Queues
     policy: PolicyStore
+    silences: SilenceStore
     configurations: Configurations
     outbox: Outbox
     deliverer: Deliverer
@@ -52,6 +54,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     """Make every adapter that these settings name; clients connect when first used."""
     groups: GroupStore
     policy: PolicyStore
+    silences: SilenceStore
     broker: Broker
     match settings.home:
         case "sqlite":
@@ -59,17 +62,20 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
             from adapters.sqlite.groups import SqliteGroupStore
             from adapters.sqlite.journal import Journal
             from adapters.sqlite.policy import SqlitePolicyStore
+            from adapters.sqlite.silences import SqliteSilenceStore
 
             journal = Journal(settings.data / "tocsin.db", settings.durability)
             groups = SqliteGroupStore(journal, lambda: clock().timestamp())
-            policy = SqlitePolicyStore(journal)
+            policy = sqlite_policy = SqlitePolicyStore(journal)
+            silences = SqliteSilenceStore(journal, sqlite_policy)
             broker = SqliteBroker(journal, lambda: clock().timestamp())
             close_home = journal.close
         case "memory":
-            from adapters.memory import MemoryBroker, MemoryGroupStore, MemoryPolicyStore
+            from adapters.memory import MemoryBroker, MemoryGroupStore, MemoryPolicyStore, MemorySilenceStore
 
             groups = MemoryGroupStore(lambda: clock().timestamp())
-            policy = MemoryPolicyStore()
+            policy = memory_policy = MemoryPolicyStore()
+            silences = MemorySilenceStore(memory_policy)
             broker = MemoryBroker(lambda: clock().timestamp())
 
             def close_home() -> None:
@@ -89,6 +95,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         groups=groups,
         queues=queues,
         policy=policy,
+        silences=silences,
         configurations=Configurations(
             policy, groups, queues, clock, is_strict=settings.compat == "strict", file=settings.configuration
         ),

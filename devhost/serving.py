@@ -1,26 +1,303 @@
-"""What `tocsin serve` does around the host: the configuration at the start, and what a person reads."""
+"""What `tocsin serve` does around the host: checks before the start, what a person reads, and the file it follows."""
 
 from __future__ import annotations
 
+import argparse
+import asyncio
+import contextlib
+import logging
+import os
+import shlex
+import signal
+import socket
 import sys
+import tempfile
+from collections.abc import Coroutine, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
 
+import uvloop
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from watchfiles import awatch
+
+from adapters.settings import Settings
 from adapters.wiring import Ports, ports
+from devhost.client import is_loopback
 from devhost.host import serve
-from domain.errors import DomainError
+from devhost.logs import LogFormat, configure_logs
+from domain.configuration import Configuration
+from domain.configuration_file import read_configuration
+from domain.errors import DomainError, RejectedError
+
+log = logging.getLogger("tocsin.serve")
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-async def run(host: str, port: int) -> int:
+class StartError(Exception):
+    """Why nothing was started, for whoever typed the command."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything `tocsin serve` was asked for, found to be possible."""
+
+    host: str
+    port: int
+    settings: Settings
+    is_demo: bool
+    is_data_given: bool
+    log_format: LogFormat
+    log_level: str
+
+    @property
+    def address(self) -> str:
+        """Where it answers; the Host header of every request must say so."""
+        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+
+
+# --- before the start -----------------------------------------------------------------------------------------------
+
+
+def plan(options: argparse.Namespace) -> Plan:
+    """Check what was asked for; nothing has been started or created when this raises.
+
+    What the command line does not say, the environment may (`TOCSIN_DATA` and so on, as on Azure).
+
+    Raises:
+        StartError: It is wrong, or cannot be.
+    """
+    if options.auth:
+        raise StartError("--auth is not there yet: keys come with a later version.", 2)
+    if options.host not in LOOPBACK:
+        raise StartError(_refuse_host(options.host), 2)
+    if options.demo and options.config:
+        raise StartError("--demo brings a configuration of its own; leave out --config.", 2)
+    port = _free_port(options.host, options.port)
+    named = {
+        "TOCSIN_DATA": options.data,
+        "TOCSIN_CONFIGURATION": options.config,
+        "TOCSIN_DURABILITY": options.durability,
+        "TOCSIN_COMPAT": options.compat,
+        "TOCSIN_EXTERNAL_URL": options.external_url,
+    }
+    environment = {**os.environ, **{name: str(value) for name, value in named.items() if value is not None}}
+    if options.demo:
+        environment.pop("TOCSIN_CONFIGURATION", None)
+    try:
+        settings = Settings.read(environment)
+    except ValidationError as error:
+        places = [f"TOCSIN_{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
+        raise StartError("; ".join(places), 2) from None
+    if settings.configuration is not None:
+        try:
+            read_configuration(_read(settings.configuration), name=str(settings.configuration))
+        except RejectedError as error:
+            raise StartError(f"the configuration is wrong, so nothing was started.\n{error}", 2) from error
+    planned = Plan(
+        host=options.host,
+        port=port,
+        settings=settings,
+        is_demo=options.demo,
+        is_data_given="TOCSIN_DATA" in environment,
+        log_format=options.log_format,
+        log_level=options.log_level,
+    )
+    if "TOCSIN_EXTERNAL_URL" not in environment:
+        planned = _with_settings(planned, external_url=planned.address)
+    return planned
+
+
+def _with_settings(planned: Plan, **changes: Any) -> Plan:
+    return replace(planned, settings=planned.settings.model_copy(update=changes))
+
+
+def _refuse_host(host: str) -> str:
+    if is_loopback(host):
+        return f"cannot listen on {host}: use one of {', '.join(LOOPBACK)}."
+    return (
+        f"refusing to listen on {host}: there is no authentication yet, so only this machine may reach Tocsin.\n"
+        "Use --host 127.0.0.1, or put a proxy that knows its users in front."
+    )
+
+
+def _free_port(host: str, port: int) -> int:
+    """The port, if nobody listens on it; any free one for 0."""
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except PermissionError as error:
+            raise StartError(f"port {port} is not for everyone to listen on: {error.strerror}.", 1) from error
+        except OSError as error:
+            raise StartError(
+                f"cannot listen on port {port} of {host}: {str(error.strerror).lower()}.\n"
+                "If that is another Tocsin, stop it; or choose another port with --port.",
+                1,
+            ) from error
+        number: int = probe.getsockname()[1]
+        return number
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise RejectedError(f"{file} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise RejectedError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
+
+
+# --- from start to end ----------------------------------------------------------------------------------------------
+
+
+def start(planned: Plan) -> int:
     """Serve until told to stop; returns the exit code."""
+    configure_logs(planned.log_format, planned.log_level)
+    with contextlib.ExitStack() as kept:
+        if planned.is_demo and not planned.is_data_given:
+            folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-demo-"))
+            planned = _with_settings(planned, data=Path(folder))
+        for name, value in planned.settings.model_dump(exclude_none=True).items():
+            os.environ[f"TOCSIN_{name.upper()}"] = str(value)
+        return uvloop.run(_run(planned))
+
+
+async def _run(planned: Plan) -> int:
     try:
         home = ports()
         if home.settings.configuration is not None:
-            await home.configurations.reload()
+            await home.configurations.push(_read(home.settings.configuration), name=home.settings.configuration.name)
+        block = await _block(planned, home)
     except DomainError as error:
-        print(f"tocsin: {error}", file=sys.stderr)
-        return 2
+        raise StartError(str(error), 2 if isinstance(error, RejectedError) else 1) from error
+    with _companions() as accompany:
 
-    def tell(home: Ports) -> None:
-        print(f"Tocsin is ready on http://{host}:{port}", flush=True)
+        def when_ready(home: Ports) -> None:
+            _print_block(block)
+            if home.settings.configuration is not None:
+                accompany("following the configuration", follow(home.settings.configuration, home))
+            if planned.is_demo:
+                from devhost.demo import play
 
-    await serve(host, port, tell)
+                accompany("the demo", play(planned.address))
+
+        _outlive_signals()
+        await serve(planned.host, planned.port, when_ready)
     return 0
+
+
+def _outlive_signals() -> None:
+    """Let the host end cleanly: uvicorn raises the signal that stopped it once more, before the store is closed."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda number, frame: None)
+
+
+@contextlib.contextmanager
+def _companions() -> Iterator[Any]:
+    """Tasks beside the host; one that fails says so, and the host goes on."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    def end(task: asyncio.Task[None]) -> None:
+        tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("%s ended: %s", task.get_name(), error, exc_info=error)
+
+    def accompany(name: str, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name=name)
+        tasks.add(task)
+        task.add_done_callback(end)
+
+    try:
+        yield accompany
+    finally:
+        for task in tasks:
+            task.cancel()
+
+
+async def follow(file: Path, home: Ports) -> None:
+    """Put the file in force whenever its content changes; a wrong one is reported, and the old one stays."""
+    seen = await asyncio.to_thread(_read, file)
+    # The folder, because editors replace the file, and what mounts it may replace a link to it.
+    async for _ in awatch(file.parent, recursive=False, watch_filter=lambda _, path: "/tocsin.db" not in path):
+        try:
+            text = await asyncio.to_thread(_read, file)
+            if text == seen:
+                continue
+            seen = text
+            configuration = await home.configurations.push(text, name=file.name)
+        except DomainError as error:
+            log.error("%s was changed, and is not taken; the configuration in force stays.\n%s", file, error)
+        else:
+            log.info("%s was changed: version %s is in force. %s", file, configuration.version, _words(configuration))
+
+
+# --- what a person reads --------------------------------------------------------------------------------------------
+
+
+async def _block(planned: Plan, home: Ports) -> list[tuple[str, str]]:
+    """The lines that are shown when it is ready, each with its heading."""
+    settings = home.settings
+    alert = '[{"labels": {"alertname": "DiskFull", "instance": "db-1"}}]'
+    curl = f"curl -H 'Content-Type: application/json' -d {shlex.quote(alert)} {planned.address}/api/v2/alerts"
+    data = str(settings.data.resolve())
+    if planned.is_demo and not planned.is_data_given:
+        data += " (removed when the demo ends)"
+    configuration = "the demo's own" if planned.is_demo else await _describe_configuration(home)
+    return [
+        ("incidents", f"{planned.address}/incidents"),
+        ("try it", curl),
+        ("configuration", configuration),
+        ("data", data),
+        ("stop", "Ctrl-C"),
+    ]
+
+
+async def _describe_configuration(home: Ports) -> str:
+    configuration = (await home.configurations.gather()).configuration
+    if (file := home.settings.configuration) is not None:
+        return f"{file}, followed as it changes. {_words(configuration)}"
+    if (await home.policy.get_head()).configuration_version:
+        return f"version {configuration.version}, from the last time. {_words(configuration)}"
+    return "none given (--config FILE): alerts are kept, nobody is told."
+
+
+def _words(configuration: Configuration) -> str:
+    """What it will do, in a few words and without secrets."""
+    receivers = {route.receiver for route in configuration.routes}
+    tells = [
+        f"{receiver.name} by {count} webhook{'s' if count > 1 else ''}"
+        for receiver in configuration.receivers
+        if receiver.name in receivers and (count := len(receiver.integrations))
+    ]
+    return f"Tells {', '.join(tells)}." if tells else "Its receivers have no integrations: nobody is told."
+
+
+def _print_block(block: list[tuple[str, str]]) -> None:
+    address = block[0][1].removesuffix("/incidents")
+    console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        print(f"Tocsin is ready on {address}")
+        for heading, text in block:
+            print(f"  {heading}: {text}")
+        sys.stdout.flush()
+        return
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim")
+    grid.add_column(overflow="fold")
+    for heading, text in block:
+        grid.add_row(heading, Text(text))
+    console.print()
+    console.print(Text.assemble(("Tocsin is ready on ", "bold green"), (address, "bold green underline")))
+    console.print()
+    console.print(grid)
+    console.print()

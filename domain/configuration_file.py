@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -96,6 +96,9 @@ _OTHER_KINDS = (
     "wechat_configs",
 )
 
+_COUNT = re.compile(r"0|[1-9][0-9]{0,19}")
+_LARGEST_COUNT = 2**64 - 1
+
 _CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 # What Alertmanager writes for a secret when it shows its configuration, and reads back without complaint.
@@ -161,10 +164,11 @@ def _read_global(field: Field) -> tuple[timedelta, HttpConfig]:
 
 
 def _read_duration(field: Field, default: timedelta, parse: Callable[[str], timedelta] = parse_duration) -> timedelta:
-    if field.is_absent:
+    text = field.scalar()
+    if text is None:
         return default
     try:
-        return parse(field.text())
+        return parse(text)
     except ValueError as error:
         field.refuse(str(error))
         return default
@@ -228,8 +232,10 @@ def _webhook_url_problem(url: str) -> str | None:
 
 
 def _read_count(field: Field) -> int:
-    text = field.text() or "0"
-    if not text.isdecimal() or not text.isascii():
+    text = field.scalar()
+    if text is None:
+        return 0
+    if not _COUNT.fullmatch(text) or int(text) > _LARGEST_COUNT:
         field.refuse("expected a whole number that is not negative")
         return 0
     return int(text)
@@ -258,10 +264,8 @@ class _RouteReader:
             repeat_interval=DEFAULT_REPEAT_INTERVAL,
         )
         section = field.section()
-        for name in ("match", "match_re", "matchers"):
-            matchers = section.take(name)
-            if not matchers.is_empty:
-                matchers.refuse_key("the root route must not have any matchers")
+        if _read_route_matchers(section):
+            field.refuse("the root route must not have any matchers")
         goes_on = section.take("continue")
         if goes_on.flag(False):
             goes_on.refuse("the root route cannot continue")
@@ -351,16 +355,18 @@ def _read_interval(field: Field, inherited: timedelta) -> timedelta:
 
 
 def _read_route_matchers(section: Section) -> tuple[Matcher, ...]:
+    """All the matchers of a route; those that a merge (`<<`) brings add to its own, as in Alertmanager."""
     matchers: list[Matcher] = []
-    for name, value in _classic_fields(section.take("match")):
+    for name, value in _classic_fields(section.take_all("match")):
         matchers.append(Matcher(name, MatchType.EQUAL, value.text()))
-    for name, value in _classic_fields(section.take("match_re")):
+    for name, value in _classic_fields(section.take_all("match_re")):
         if value.is_absent:
             value.refuse("expected a regular expression")
         # Anchored in what the key shows too, unlike the same expression under `matchers` (GK-1).
         matchers += _attempt(value, partial(_parse_match_re, name))
-    for line in section.take("matchers").items():
-        matchers += _attempt(line, parse_matchers)
+    for lines in section.take_all("matchers"):
+        for line in lines.items():
+            matchers += _attempt(line, parse_matchers)
     return sort_matchers(matchers)
 
 
@@ -368,12 +374,16 @@ def _parse_match_re(name: str, pattern: str) -> tuple[Matcher, ...]:
     return (Matcher(name, MatchType.REGEX, f"^(?:{pattern})$"),)
 
 
-def _classic_fields(field: Field) -> list[tuple[str, Field]]:
-    fields = field.fields()
-    for name, value in fields:
-        if not _CLASSIC_NAME.fullmatch(name):
-            value.refuse_key(f"invalid label name {quote(name)}")
-    return fields
+def _classic_fields(mappings: list[Field]) -> Iterator[tuple[str, Field]]:
+    seen: set[str] = set()
+    for mapping in mappings:
+        for name, value in mapping.fields():
+            if not _CLASSIC_NAME.fullmatch(name):
+                value.refuse_key(f"invalid label name {quote(name)}")
+            if name in seen:
+                value.refuse_key("duplicate key, through a merge")
+            seen.add(name)
+            yield name, value
 
 
 def _attempt(field: Field, parse: Callable[[str], tuple[Matcher, ...]]) -> tuple[Matcher, ...]:

@@ -41,7 +41,8 @@ _RESERVED_HEADERS = frozenset(
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
-_HOST = re.compile(r"(?:\[[^\]]+\]|[^\s<>\"\[\]:]*)(?::\d*)?")
+_USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
+_HOST = re.compile(r"(?:\[[^\]]+\]|[A-Za-z0-9\-._~!$&'()*+,;=\x80-\U0010ffff]*)(?::[0-9]*)?")
 
 
 def read_http_config(field: Field) -> HttpConfig:
@@ -89,8 +90,9 @@ def url_problem(url: str, schemes: tuple[str, ...] = ("http", "https")) -> str |
         parts = urlsplit(url)
     except ValueError:
         return "not a valid URL"
-    host = parts.netloc.rpartition("@")[2]
-    if _CONTROL.search(url) or _BAD_ESCAPE.search(parts.netloc + parts.path) or not _HOST.fullmatch(host):
+    user, _, host = parts.netloc.rpartition("@")
+    is_well_formed = _USER.fullmatch(user) and _HOST.fullmatch(host)
+    if not is_well_formed or _CONTROL.search(url) or _BAD_ESCAPE.search(user + parts.path):
         return "not a valid URL"
     if parts.scheme not in schemes:
         return f"unsupported scheme {parts.scheme!r} for a URL" if parts.scheme else "a URL needs a scheme"

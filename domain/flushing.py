@@ -71,6 +71,8 @@ def flush(work: Working, at: datetime) -> None:
     interval = work.route.group_interval
     work.flushed_at = work.next_due_at if at < work.next_due_at + interval else at
     firing, resolved = _look(work, at)
+    work.is_flushed = True
+    work.present_at_most = len(firing) + len(resolved)
     _notify(work, firing, resolved, at)
     work.has_news = False
     work.is_flush_failed = False

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 from domain.alerts import Alert
 from domain.labels import Fingerprint
 from domain.notifications import Delivery, NotificationLog, Settled
 from domain.routing import GroupAddress, GroupId, RouteId
+from domain.values import value
 
 SHARDS = 64
 
@@ -27,7 +28,7 @@ def shard(group_id: GroupId) -> int:
 # --- what is stored -------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Member:
     """This group's own copy of one alert; a dropped one stays as a tombstone, still mergeable (MG-3)."""
 
@@ -42,7 +43,7 @@ class Member:
     dropped_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Incident:
     """One occurrence of a group: from its first firing alert until none fires and the resolve is settled (rule 11)."""
 
@@ -60,7 +61,7 @@ class Incident:
     pages: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Head:
     """What a fold must know of a group without reading its members (rule 13); every change makes a new value."""
 
@@ -93,7 +94,7 @@ class Head:
     """For each door the number of its last event folded here: a message seen twice is known by it."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class GroupState:
     """What a decision may look at: the head, and as much of the rest as has been loaded."""
 
@@ -108,7 +109,7 @@ class GroupState:
 # --- what happens ---------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reported:
     """Alerts that one request brought to one group."""
 
@@ -130,8 +131,13 @@ class Reported:
         """How many (alert × group) pairs of the ledger this is."""
         return len(self.alerts) + len(self.further)
 
+    @property
+    def names(self) -> Sequence[Fingerprint]:
+        """The members that folding this in looks at."""
+        return [alert.fingerprint for alert in (*self.alerts, *self.further)]
 
-@dataclass(frozen=True, slots=True)
+
+@value
 class GroupEvents:
     """One message of queue `groups`: what one request means for the groups of one shard."""
 
@@ -143,19 +149,21 @@ class GroupEvents:
         return sum(event.size for event in self.events)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tick:
     """A hint that a group may be due; never cancelled, may come early, late or twice (rule 5)."""
 
     group_id: GroupId
     due_at: datetime
+    names: ClassVar[Sequence[Fingerprint]] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Woken:
     """Something outside the group changed (a configuration, later a silence): look again."""
 
     group_id: GroupId
+    names: ClassVar[Sequence[Fingerprint]] = ()
 
 
 type Event = Reported | Tick | Woken | Settled
@@ -192,7 +200,7 @@ class ReasonCode(StrEnum):
     MOVED = "moved"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reason:
     """One clause of the trail: what, about whom, and the detail in words."""
 
@@ -202,7 +210,7 @@ class Reason:
     fingerprints: tuple[Fingerprint, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Tally:
     """What one decision adds to the ledger of the design."""
 
@@ -213,7 +221,7 @@ class Tally:
     superseded: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class LogEntry:
     """One event and everything that was decided about it: enough to explain it, and to replay it."""
 
@@ -234,7 +242,7 @@ type Outgoing = Tick | Delivery | GroupEvents
 """What leaves a group after the commit: to queue `ticks`, `deliveries`, or `groups` (alerts routed anew)."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Decision:
     """What to write, all or nothing, and what to send afterwards; empty when the event is no news."""
 
@@ -250,7 +258,7 @@ class Decision:
 NO_NEWS = Decision()
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Wanted:
     """A decision that cannot be made yet: ask again with these members and all logs; None wants every member."""
 
@@ -260,26 +268,43 @@ class Wanted:
 type Decide = Callable[[GroupState], Decision | Wanted]
 
 
+@value
+class Transaction:
+    """One group, what to ask about it, and the members that the rule is sure to want."""
+
+    group_id: GroupId
+    decide: Decide
+    names: Collection[Fingerprint] = ()
+
+
+@value
+class Outgone:
+    """One thing that a committed decision left in its group's outbox, to be sent and then cleared."""
+
+    group_id: GroupId
+    key: str
+    outgoing: Outgoing
+
+
 class GroupStore(Protocol):
     """Where groups live: head, members, notification logs, log and outbox of one group in one partition."""
 
-    async def transact(
-        self, group_id: GroupId, decide: Decide, names: Collection[Fingerprint] = ()
-    ) -> Sequence[tuple[str, Outgoing]]:
-        """Ask `decide` about the stored group and write everything it says, or nothing.
+    async def transact(self, transactions: Sequence[Transaction]) -> Sequence[Outgone]:
+        """Ask each rule about its stored group and write everything it says, or nothing.
 
-        Another writer may come in between; then `decide` is asked again about the newer state, and so it must be
-        pure.  It first sees the head and the members in `names`; when it answers `Wanted` it is asked again with those.
+        Each transaction is atomic by itself; of several groups some may be written when the call fails.  Another
+        writer may come in between; then `decide` is asked again about the newer state, and so it must be pure.  It
+        first sees the head and the members in `names`; when it answers `Wanted` it is asked again with those.
 
         Returns:
-            The outbox of this decision as (key, what to send), durable now: send each, then `clear_outbox`.
+            What the decisions left in their outboxes, durable now: send it, then `clear_outbox`.
 
         Raises:
-            UnavailableError: The store did not answer; nothing is written.
+            UnavailableError: The store did not answer; what is not written will be when the call is repeated.
         """
         ...
 
-    async def clear_outbox(self, group_id: GroupId, keys: Collection[str]) -> None:
+    async def clear_outbox(self, sent: Sequence[Outgone]) -> None:
         """Forget what has been sent; content if it is gone already.  May be lost by a crash: then it is sent twice."""
         ...
 

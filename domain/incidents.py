@@ -21,7 +21,6 @@ from domain.groups import (
     Tick,
     Wanted,
     Woken,
-    shard,
 )
 from domain.labels import Fingerprint
 from domain.notifications import Settled, unpack
@@ -92,9 +91,8 @@ def _missing(state: GroupState, head: Head, event: Event, situation: Situation, 
             log = state.logs.get(event.integration)
             told = unpack(log.pending.resolved) if log and log.pending else frozenset[Fingerprint]()
             return None if told <= state.members.keys() else Wanted(told)
-        case Reported():
-            # What is due now but was not yet when the event came waits for its tick, which is under way.
-            at = event.received_at
+        case Reported(received_at=at):
+            pass  # what was not yet due when the event came waits for its tick, which is under way
         case Tick(due_at=due_at):
             at = max(now, due_at)
         case Woken():

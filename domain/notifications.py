@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
-from typing import Literal, Protocol
+from typing import ClassVar, Literal, Protocol
 
 from domain.alerts import Alert
 from domain.configuration import Integration
 from domain.labels import Fingerprint
 from domain.routing import GroupId
+from domain.values import value
 
 LOG_RETENTION = timedelta(hours=120)
 """How long an entry of the notification log counts at most (DD-10)."""
@@ -28,7 +28,7 @@ class NotificationReason(StrEnum):
     REPEAT = "repeat interval elapsed"
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class ToldAlert:
     """One alert as a notification tells it: fixed at the flush, whatever becomes of it later."""
 
@@ -36,7 +36,7 @@ class ToldAlert:
     is_firing: bool
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Notification:
     """Everything that a receiver's words are made from, before any vendor's format."""
 
@@ -51,7 +51,7 @@ class Notification:
     """How many more alerts there were than are told."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Delivery:
     """One notification on its way to one integration.
 
@@ -70,7 +70,7 @@ class Delivery:
     postponed: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Settled:
     """How a delivery ended, as an event for its group: `settled_at` is the clock at the answer."""
 
@@ -81,9 +81,11 @@ class Settled:
     settled_at: datetime
     detail: str = ""
     attempts: int = 1
+    names: ClassVar[Sequence[Fingerprint]] = ()
+    """What it drops is known only by the log that it settles."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Pending:
     """A delivery whose result is not folded yet: what the log will say if it succeeds."""
 
@@ -94,7 +96,7 @@ class Pending:
     resolved: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class NotificationLog:
     """What one integration of a group was last told, as packed sets of 8-byte fingerprints; it outlives the members."""
 
@@ -144,11 +146,11 @@ def news(
 
 
 def is_repeat_due(sent_at: datetime, repeat_interval: timedelta, at: datetime) -> bool:
-    """Whether more than the repeat interval has passed since the last delivery, seen from the flush `at` (DD-7, DD-11)."""
+    """Whether more than the repeat interval has passed since the delivery, seen from the flush `at` (DD-7, DD-11)."""
     return sent_at < at - repeat_interval
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Outcome:
     """What became of one attempt round: delivered, or not and whether trying again before the deadline could help."""
 

@@ -74,6 +74,8 @@ class Working:
         self.incidents = head.incidents
         self.incident = head.incident
         self.folded = head.folded
+        self.is_flushed = False
+        self.present_at_most = head.present
         self.due = self.delivered = self.failed = self.superseded = 0
 
     # --- reading ----------------------------------------------------------------------------------------------------
@@ -132,6 +134,8 @@ class Working:
             group_labels=names,
             title=names.get("alertname") or first.labels.get("alertname") or "alert",
             opened_at=at,
+            firing=1,
+            alerts=1,
         )
         self.say(ReasonCode.INCIDENT_OPENED, self.incident.id)
 
@@ -186,10 +190,8 @@ class Working:
         is_over = self.firing == 0 and not (self.has_news or self.pending or self.is_flush_failed)
         if is_over:
             self.say(ReasonCode.INCIDENT_RESOLVED, incident.id)
-        firing, alerts = self.firing, max(incident.alerts, self.present)
-        pages = incident.pages + self.due
-        if not is_over and (firing, alerts, pages) == (incident.firing, incident.alerts, incident.pages):
-            return incident
+        if not is_over and not self.is_flushed:
+            return incident  # the counts follow at the next flush: a fold need not write them
         return Incident(
             id=incident.id,
             group_id=incident.group_id,
@@ -199,9 +201,9 @@ class Working:
             title=incident.title,
             opened_at=incident.opened_at,
             resolved_at=self.now if is_over else None,
-            firing=firing,
-            alerts=alerts,
-            pages=pages,
+            firing=self.firing,
+            alerts=max(incident.alerts, self.present_at_most),
+            pages=incident.pages + self.due,
         )
 
     def _head(self, incident: Incident | None) -> Head:

@@ -96,16 +96,20 @@ class Field:
         """Complain that the key is there at all."""
         self._problems.add(self._key_mark, self.key, message)
 
-    def text(self) -> str:
-        """A scalar as it is written, `yes` and `007` too; empty where nothing stands."""
+    def scalar(self) -> str | None:
+        """A scalar as it is written, `yes` and `007` too; None where nothing stands or, with a complaint, no scalar."""
         match self._node:
             case None:
-                return ""
+                return None
             case yaml.ScalarNode(value=value):
                 return str(value)
             case _:
                 self.refuse("expected a text")
-                return ""
+                return None
+
+    def text(self) -> str:
+        """The scalar, empty where there is none."""
+        return self.scalar() or ""
 
     def flag(self, default: bool) -> bool:
         """A boolean without quotes, `yes` and `off` too."""
@@ -131,58 +135,72 @@ class Field:
                 return []
 
     def fields(self) -> list[tuple[str, Field]]:
-        """The names and values of a mapping, merged ones (`<<`) first; a name that comes twice is refused."""
-        if self._node is None:
-            return []
-        if not isinstance(self._node, yaml.MappingNode):
-            self.refuse("expected a mapping")
-            return []
-        return list(self._fields(self._node).items())
+        """The names and values of a mapping, in order; a name that comes twice is refused."""
+        return [(name, values[-1]) for name, values in self._fields().items()]
 
     def section(self) -> Section:
         """The mapping here, to be read name by name; an empty one where nothing stands."""
-        return Section(self, dict(self.fields()))
+        return Section(self, self._fields())
 
     def absent(self, name: str) -> Field:
         """The place for a value of that name, where there is none; complaints about it point at the mapping."""
         return Field(self._problems, _join(self.key, name), None, self._mark)
 
-    def _fields(self, mapping: yaml.MappingNode) -> dict[str, Field]:
-        own: dict[str, Field] = {}
-        merged: dict[str, Field] = {}
+    def _fields(self) -> dict[str, list[Field]]:
+        match self._node:
+            case None:
+                return {}
+            case yaml.MappingNode():
+                return self._fields_of(self._node)
+            case _:
+                self.refuse("expected a mapping")
+                return {}
+
+    def _fields_of(self, mapping: yaml.MappingNode) -> dict[str, list[Field]]:
+        fields: dict[str, list[Field]] = {}
+        own: set[str] = set()
         for key_node, value_node in mapping.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 self._problems.add(key_node.start_mark, self.key, "expected a text as a key")
             elif key_node.tag == _MERGE:
-                merged = self._merged(value_node) | merged
+                for name, values in self._merged(value_node):
+                    fields.setdefault(name, []).extend(values)
             else:
                 name = key_node.value
                 field = Field(self._problems, _join(self.key, name), value_node, key_mark=key_node.start_mark)
                 if name in own:
                     field.refuse_key("duplicate key")
-                own[name] = field
-        return merged | own
+                own.add(name)
+                fields.setdefault(name, []).append(field)
+        return fields
 
-    def _merged(self, node: yaml.Node) -> dict[str, Field]:
-        fields: dict[str, Field] = {}
-        for source in node.value if isinstance(node, yaml.SequenceNode) else [node]:
+    def _merged(self, node: yaml.Node) -> Iterator[tuple[str, list[Field]]]:
+        # Of several, the first one counts most, and so comes last.
+        for source in reversed(node.value) if isinstance(node, yaml.SequenceNode) else [node]:
             if isinstance(source, yaml.MappingNode):
-                fields = self._fields(source) | fields
+                yield from self._fields_of(source).items()
             else:
                 self._problems.add(source.start_mark, _join(self.key, "<<"), "expected a mapping to merge")
-        return fields
 
 
 class Section:
-    """A mapping of which every name must be known; `take` what is, then `close`."""
+    """A mapping of which every name must be known; `take` what is, then `close`.
 
-    def __init__(self, field: Field, fields: dict[str, Field]) -> None:
+    Through a merge (`<<`) a name may have several values.  The last one in the text counts, be it the mapping's own
+    or the merged one: so does Alertmanager's library, where YAML would always prefer the mapping's own.
+    """
+
+    def __init__(self, field: Field, fields: dict[str, list[Field]]) -> None:
         self._field = field
         self._fields = fields
 
     def take(self, name: str) -> Field:
         """The value of that name; an absent one where there is none."""
-        return self._fields.pop(name, None) or self._field.absent(name)
+        return self.take_all(name)[-1]
+
+    def take_all(self, name: str) -> list[Field]:
+        """Every value of that name, where they add up; an absent one where there is none."""
+        return self._fields.pop(name, None) or [self._field.absent(name)]
 
     def skip(self, names: Iterable[str]) -> None:
         """Take these without a look."""
@@ -198,8 +216,9 @@ class Section:
 
     def close(self) -> None:
         """Refuse every name that nobody took."""
-        for field in self._fields.values():
-            field.refuse_key("unknown key")
+        for fields in self._fields.values():
+            for field in fields:
+                field.refuse_key("unknown key")
 
 
 def read_document(text: str, problems: Problems) -> Field | None:

@@ -1,3 +1,109 @@
-"""Placeholder."""
+"""What Alertmanager's API v2 shows: alerts, groups, receivers and the status, for amtool, Grafana, karma and others."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
 import azure.functions as func
-blueprint = func.Blueprint()
+
+from adapters.documents import encode
+from adapters.wiring import ports, utc_now
+from domain.configuration_text import hide_secrets
+from domain.errors import RejectedError
+from domain.groups import Head
+from domain.listing import list_alerts, list_groups, list_receivers, read_selection
+from domain.routing import GroupId
+from domain.times import print_milliseconds
+from endpoints.pipeline import endpoint, refuse_unknown_paths
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+API_VERSION = "0.34.0"
+"""The Alertmanager whose API this is; clients look here for what they may ask."""
+
+LONGEST_WAIT_SECONDS = 1.0
+"""How long an answer waits for what was acknowledged before it to be folded, so that it shows it."""
+
+STARTED_AT = utc_now()
+
+
+@endpoint(blueprint, "GET", "api/v2/alerts")
+async def get_alerts(request: func.HttpRequest) -> func.HttpResponse:
+    """The alerts that have not ended, by fingerprint; waits for those acknowledged just now, for a second at most."""
+    selection = read_selection(parameters(request))
+    await ports().queues.passed(LONGEST_WAIT_SECONDS)
+    copies = await ports().groups.list_members()
+    situation = await ports().configurations.gather()
+    return _shown(list_alerts(copies, await _heads(), situation, selection, ports().clock()))
+
+
+@endpoint(blueprint, "GET", "api/v2/alerts/groups")
+async def get_alert_groups(request: func.HttpRequest) -> func.HttpResponse:
+    """The groups with their alerts, by labels and receiver; waits as `get_alerts` does."""
+    selection = read_selection(parameters(request))
+    await ports().queues.passed(LONGEST_WAIT_SECONDS)
+    copies = await ports().groups.list_members()
+    situation = await ports().configurations.gather()
+    return _shown(list_groups(copies, await _heads(), situation, selection, ports().clock()))
+
+
+@endpoint(blueprint, "GET", "api/v2/receivers")
+async def get_receivers(request: func.HttpRequest) -> func.HttpResponse:
+    """The receivers of the configuration in force, in its order."""
+    situation = await ports().configurations.gather()
+    return _shown(list_receivers(situation.configuration, read_selection(parameters(request))))
+
+
+@endpoint(blueprint, "GET", "api/v2/status")
+async def get_status(request: func.HttpRequest) -> func.HttpResponse:
+    """The configuration in force, its secrets hidden, and the version of the API; there is no cluster to show."""
+    situation = await ports().configurations.gather()
+    return _shown(
+        {
+            "cluster": {"peers": [], "status": "disabled"},
+            "config": {"original": hide_secrets(situation.configuration.original)},
+            "uptime": print_milliseconds(STARTED_AT),
+            "versionInfo": {
+                "branch": "tocsin",
+                "buildDate": "",
+                "buildUser": "",
+                "goVersion": f"none, Python {platform.python_version()}",
+                "revision": f"tocsin {version('tocsin')}",
+                "version": API_VERSION,
+            },
+        }
+    )
+
+
+refuse_unknown_paths(blueprint, "api/v2")
+
+
+def parameters(request: func.HttpRequest) -> Mapping[str, Sequence[str]]:
+    """All values of each query parameter, in their order.
+
+    Functions joins them by commas, which matchers hold themselves, so `request.params` cannot tell them apart.
+
+    Raises:
+        RejectedError: One of them is not UTF-8.
+    """
+    try:
+        return parse_qs(urlsplit(request.url).query, keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        raise RejectedError(f"the query is not UTF-8: {error}") from error
+
+
+async def _heads() -> dict[GroupId, Head]:
+    heads: dict[GroupId, Head] = {}
+    after: GroupId | None = None
+    while page := await ports().groups.list_heads(after=after):
+        heads |= {head.id: head for head in page}
+        after = page[-1].id
+    return heads
+
+
+def _shown(value: Any) -> func.HttpResponse:
+    return func.HttpResponse(encode(value), mimetype="application/json")

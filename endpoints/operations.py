@@ -1,13 +1,29 @@
-"""Running Tocsin itself: health, reload, the ledger, dead letters, configurations."""
+"""Running Tocsin itself: health, configurations, the ledger, dead letters."""
 
 from __future__ import annotations
 
+import base64
+import json
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
 import azure.functions as func
+from pydantic_core import to_json
 
 from adapters.wiring import ports
+from domain.errors import RejectedError, UnavailableError
+from domain.groups import Head
+from domain.queues import DeadLetter
 from endpoints.pipeline import endpoint
+from endpoints.shapes import Page, Shape, read_query, show
 
-blueprint = func.Blueprint()
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+LONGEST_SILENCE_OF_SWEEP = timedelta(minutes=3)
+"""The sweep writes every minute; one that has not for so long means that nothing is written, or nothing runs."""
+
+
+# --- health ---------------------------------------------------------------------------------------------------------
 
 
 @endpoint(blueprint, "GET", "-/healthy")
@@ -18,6 +34,219 @@ async def check_healthy(request: func.HttpRequest) -> func.HttpResponse:
 
 @endpoint(blueprint, "GET", "-/ready")
 async def check_ready(request: func.HttpRequest) -> func.HttpResponse:
-    """Whether it can take alerts in: the store answers and a configuration is in force."""
+    """Whether it can take alerts in: the store answers and was lately written to, and a configuration is in force."""
     await ports().configurations.gather()
+    await ports().groups.tally()
+    head = await ports().policy.get_head()
+    if head.heard_at is None:
+        raise UnavailableError("not listening yet: the sweep has not run")
+    if (silence := ports().clock() - head.heard_at) > LONGEST_SILENCE_OF_SWEEP:
+        minutes = silence // timedelta(minutes=1)
+        raise UnavailableError(f"the sweep, which writes every minute, was last heard of {minutes} minutes ago")
     return func.HttpResponse("OK", mimetype="text/plain")
+
+
+# --- configurations -------------------------------------------------------------------------------------------------
+
+
+class PushedConfiguration(Shape):
+    """The version that is in force now."""
+
+    version: str
+
+
+class ConfigurationVersion(Shape):
+    """A version that was put in force at least once, and when that happened last."""
+
+    version: str
+    activated_at: datetime
+
+
+class ConfigurationInForce(Shape):
+    """The version in force, and all there have been, the newest first."""
+
+    version: str
+    activated_at: datetime | None
+    """None for the default, which nobody activated."""
+    is_default: bool
+    versions: list[ConfigurationVersion]
+
+
+@endpoint(blueprint, "POST", "-/reload")
+async def reload_configuration(request: func.HttpRequest) -> func.HttpResponse:
+    """Put the configuration file in force as it is now; where it is wrong, all its problems are the answer (400)."""
+    configuration = await ports().configurations.reload()
+    return func.HttpResponse(f"OK, version {configuration.version} is in force\n", mimetype="text/plain")
+
+
+@endpoint(blueprint, "POST", "api/v1/configuration")
+async def push_configuration(request: func.HttpRequest) -> func.HttpResponse:
+    """Put the posted text of an alertmanager.yml in force, whole, or say all that is wrong with it (400)."""
+    try:
+        text = request.get_body().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RejectedError(f"the configuration is not UTF-8: {error.reason} at byte {error.start}") from error
+    configuration = await ports().configurations.push(text, name="configuration")
+    return show(PushedConfiguration(version=configuration.version))
+
+
+@endpoint(blueprint, "GET", "api/v1/configuration")
+async def show_configuration(request: func.HttpRequest) -> func.HttpResponse:
+    """Which configuration is in force since when, and which versions there were; the text itself holds secrets."""
+    version = (await ports().policy.get_head()).configuration_version
+    versions = [
+        ConfigurationVersion(version=known, activated_at=at) for known, at in await ports().policy.list_configurations()
+    ]
+    situation = await ports().configurations.gather()
+    return show(
+        ConfigurationInForce(
+            version=situation.configuration.version,
+            activated_at=next((known.activated_at for known in versions if known.version == version), None),
+            is_default=not version,
+            versions=versions,
+        )
+    )
+
+
+# --- the ledger -----------------------------------------------------------------------------------------------------
+
+
+class Ledger(Shape):
+    """What became of everything: accepted = folded + parked + waiting, due = delivered + failed + superseded + pending.
+
+    The first four count (alert × group) pairs, `due` and the rest notifications.  `absorbed` counts the re-sends that
+    this process answered without storing them, and stands apart.
+    """
+
+    accepted: int
+    folded: int
+    parked: int
+    waiting: int
+    absorbed: int
+    due: int
+    delivered: int
+    failed: int
+    superseded: int
+    pending: int
+    balanced: bool
+    """Whether both sums hold; while something is being folded, what is under way may count on both sides."""
+
+
+@endpoint(blueprint, "GET", "api/v1/ledger")
+async def show_ledger(request: func.HttpRequest) -> func.HttpResponse:
+    """Count what was accepted and what is due against what became of it, once what is under way has been folded."""
+    await ports().queues.passed(1.0)
+    pending = sum([len(head.pending) for head in await _all_heads()])
+    tally, queues = await ports().groups.tally(), ports().queues
+    accepted, waiting, parked = await queues.count_accepted(), await queues.count_waiting(), await queues.count_parked()
+    return show(
+        Ledger(
+            accepted=accepted,
+            folded=tally.folded,
+            parked=parked,
+            waiting=waiting,
+            absorbed=ports().door.absorbed,
+            due=tally.due,
+            delivered=tally.delivered,
+            failed=tally.failed,
+            superseded=tally.superseded,
+            pending=pending,
+            balanced=accepted == tally.folded + parked + waiting
+            and tally.due == tally.delivered + tally.failed + tally.superseded + pending,
+        )
+    )
+
+
+async def _all_heads() -> list[Head]:
+    heads: list[Head] = []
+    while more := await ports().groups.list_heads(after=heads[-1].id if heads else None, limit=1000):
+        heads.extend(more)
+    return heads
+
+
+# --- dead letters ---------------------------------------------------------------------------------------------------
+
+
+class DeadLetterSummary(Shape):
+    """A message that is not tried again by itself."""
+
+    id: str
+    queue: str
+    kind: Literal["parked", "dead"]
+    reason: str
+    at: datetime
+    delivery_count: int
+    size: int
+    """How many (alert × group) pairs it carries."""
+    body_bytes: int
+
+
+class DeadLetters(Shape):
+    """The newest first."""
+
+    dead_letters: list[DeadLetterSummary]
+
+
+class DeadLetterDetail(DeadLetterSummary):
+    """The message with what it holds."""
+
+    body_encoding: Literal["json", "text", "base64"]
+    """How `body` shows the bytes: as the JSON value that they spell, as UTF-8, or as neither."""
+    body: Any
+
+
+class ReplayedDeadLetter(Shape):
+    """The message is in its queue again, and a dead letter no more."""
+
+    id: str
+    queue: str
+
+
+@endpoint(blueprint, "GET", "api/v1/dead-letters")
+async def list_dead_letters(request: func.HttpRequest) -> func.HttpResponse:
+    """The messages that nobody will try again by themselves, the newest first."""
+    page = read_query(Page, request)
+    found = await ports().queues.list_dead(limit=page.limit)
+    return show(DeadLetters(dead_letters=[DeadLetterSummary(**_summary(letter)) for letter in found]))
+
+
+@endpoint(blueprint, "GET", "api/v1/dead-letters/{id}")
+async def show_dead_letter(request: func.HttpRequest) -> func.HttpResponse:
+    """One of them, with its body."""
+    letter = await ports().queues.get_dead(request.route_params["id"])
+    encoding, body = _readable(letter.body)
+    return show(DeadLetterDetail(**_summary(letter), body_encoding=encoding, body=body))
+
+
+@endpoint(blueprint, "POST", "api/v1/dead-letters/{id}/replay")
+async def replay_dead_letter(request: func.HttpRequest) -> func.HttpResponse:
+    """Send it to its queue again; a second time there is none (404)."""
+    letter = await ports().queues.get_dead(request.route_params["id"])
+    await ports().queues.replay(letter.id)
+    return show(ReplayedDeadLetter(id=letter.id, queue=letter.queue))
+
+
+def _summary(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.id,
+        "queue": letter.queue,
+        "kind": letter.kind,
+        "reason": letter.reason,
+        "at": letter.at,
+        "delivery_count": letter.delivery_count,
+        "size": letter.size,
+        "body_bytes": len(letter.body),
+    }
+
+
+def _readable(body: bytes) -> tuple[Literal["json", "text", "base64"], Any]:
+    try:
+        text = body.decode()
+    except UnicodeDecodeError:
+        return "base64", base64.b64encode(body).decode()
+    try:
+        value = json.loads(text)
+        to_json(value)  # which gives up on what is nested too deeply
+    except (ValueError, RecursionError):
+        return "text", text
+    return "json", value

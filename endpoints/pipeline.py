@@ -8,11 +8,13 @@ import logging
 import uuid
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from domain.configuration_file import ConfigurationError
 from domain.errors import NotFoundError, RejectedError, UnavailableError
 from domain.sources.alertmanager_api import MalformedError
 
@@ -67,11 +69,24 @@ def refuse_other_methods(blueprint: func.Blueprint) -> None:
 
 def _refusal(allowed: list[str]) -> Handler:
     async def refuse(request: func.HttpRequest) -> func.HttpResponse:
-        response = problem(405, f"{request.method} is not allowed here, only {', '.join(allowed)}")
+        response = refuse_request(
+            request, 405, f"method {request.method} is not allowed, but [{','.join(allowed)}] are"
+        )
         response.headers["Allow"] = ", ".join(allowed)
         return response
 
     return refuse
+
+
+def refuse_unknown_paths(blueprint: func.Blueprint, prefix: str) -> None:
+    """Answer 404 below this prefix where nothing else is; Functions itself would send no body."""
+    # The host asks functions in the order of their names: a catch-all must stand behind all that it overlaps.
+    name = "wrong_path_of_" + "".join(c if c.isalnum() else "_" for c in prefix)
+    _register(blueprint, name, list(METHODS), f"{prefix}/{{*path}}", _refuse_path)
+
+
+async def _refuse_path(request: func.HttpRequest) -> func.HttpResponse:
+    return refuse_request(request, 404, f"path {urlsplit(request.url).path[:200]} was not found")
 
 
 def _register(blueprint: func.Blueprint, name: str, methods: list[str], path: str, handler: Handler) -> None:
@@ -79,7 +94,7 @@ def _register(blueprint: func.Blueprint, name: str, methods: list[str], path: st
         request_id.set(request.headers.get("x-request-id", "")[:64] or uuid.uuid4().hex)
         try:
             response = await handler(request)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - the top of every request: each error becomes an answer
             response = answer(request, error)
         response.headers["Cache-Control"] = "no-store"
         return response
@@ -103,25 +118,42 @@ def answer(request: func.HttpRequest, error: Exception) -> func.HttpResponse:
         case MalformedError():
             return reply({"code": error.code, "message": str(error)}, error.status)
         case NotFoundError():
-            return problem(404, str(error))
+            return refuse_request(request, 404, str(error))
+        case RejectedError() if is_alertmanager_path(request):
+            return reply(str(error), 400)
+        case ConfigurationError():
+            return problem(400, str(error), problems=[asdict(found) for found in error.problems])
         case RejectedError():
             return problem(400, str(error))
         case UnavailableError():
-            response = problem(503, str(error))
+            response = refuse_request(request, 503, str(error))
             seconds = error.retry_after.total_seconds() if error.retry_after else 0
             response.headers["Retry-After"] = str(int(seconds)) if seconds >= 1 else RETRY_AFTER_SECONDS
             return response
         case _:
             log.exception("%s %s failed", request.method, request.url, exc_info=error)
             # A fault of ours, but 503 all the same: senders try again on it, and give up on 500.
-            response = problem(503, "an unexpected error; it is in the log under this request id")
+            response = refuse_request(request, 503, "an unexpected error; it is in the log under this request id")
             response.headers["Retry-After"] = RETRY_AFTER_SECONDS
             return response
 
 
-def problem(status: int, detail: str) -> func.HttpResponse:
-    """An RFC 9457 problem."""
-    body = {"type": "about:blank", "status": status, "detail": detail, "request_id": request_id.get()}
+def is_alertmanager_path(request: func.HttpRequest) -> bool:
+    """Whether those who ask here know Alertmanager's form of errors, not ours."""
+    path: str = urlsplit(request.url).path
+    return path.startswith("/api/v2/")
+
+
+def refuse_request(request: func.HttpRequest, status: int, detail: str) -> func.HttpResponse:
+    """An error in the form that callers of this path know: Alertmanager's `{code, message}`, or an RFC 9457 problem."""
+    if is_alertmanager_path(request):
+        return reply({"code": status, "message": detail}, status)
+    return problem(status, detail)
+
+
+def problem(status: int, detail: str, **members: Any) -> func.HttpResponse:
+    """An RFC 9457 problem, with further members that are known for it."""
+    body = {"type": "about:blank", "status": status, "detail": detail, "request_id": request_id.get(), **members}
     return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/problem+json")
 
 

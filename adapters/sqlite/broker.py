@@ -2,26 +2,45 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import get_args
 
-from adapters.lanes import Held, Lane, stamp
+import msgspec
+
+from adapters.lanes import DUPLICATE_WINDOW_SECONDS, Held, new_lanes, stamp
 from adapters.messages import REPLAYED, OutgoingMessage
 from adapters.sqlite.journal import Journal
 from domain.errors import NotFoundError
-from domain.queues import MAX_DELIVERY_COUNT, DeadLetter, QueueName
+from domain.queues import DeadLetter, QueueName
 
 BODIES_IN_MEMORY_BYTES = 64 * 1024 * 1024
-DUPLICATE_WINDOW_SECONDS = 600.0
 _COLUMNS = "number, queue, session, id, due_at, enqueued_at, size, delivery_count"
+
+
+@dataclass(slots=True)
+class _Parcel:
+    """The messages that one commit sent to `groups`: one row of the file, deleted when the last one is done with."""
+
+    number: int
+    messages: list[_Kept] = field(default_factory=list)
+    left: int = 0
+
+
+@dataclass(slots=True)
+class _Kept(Held):
+    parcel: _Parcel | None = None
+    is_done: bool = False
 
 
 class SqliteBroker:
     """Queues in the journal's file, received by the one process that owns it.
 
     A message is handed out only after the commit that made it durable; completing it is a delete that joins the next
-    commit, so that after a crash a message may come a second time, and none is lost.
+    commit, so that after a crash a message may come a second time, and none is lost.  What one commit sends to
+    `groups` shares a row, because a request of 64 alerts may be 40 messages: after a crash they come again together,
+    and how often one of them has failed is forgotten.
     """
 
     def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
@@ -29,55 +48,116 @@ class SqliteBroker:
         self._clock = clock
         self._body_bytes = 0
         self._purged_at = 0.0
-        self.lanes = {name: Lane(has_sessions=name == "groups") for name in get_args(QueueName.__value__)}
-        now = clock()
-        for row in journal.db.execute(f"select {_COLUMNS} from messages order by number"):
+        self._sent: list[_Kept] = []
+        self._parcel: _Parcel | None = None
+        self._completed: list[tuple[int]] = []
+        self._parcels_completed: list[tuple[int]] = []
+        self._accepted = 0
+        self.lanes = new_lanes()
+        self._number = 0
+        self._load()
+        journal.add(self)
+
+    def _load(self) -> None:
+        db, now = self._journal.db, self._clock()
+        for row in db.execute(f"select {_COLUMNS} from messages order by number"):
             number, queue, session, id, due_at, enqueued_at, size, delivery_count = row
-            held = Held(number, queue, session, id, due_at, enqueued_at, size, None, delivery_count)
-            self.lanes[queue].put(held, now)
+            self._number = max(self._number, number)
+            self.lanes[queue].put(
+                _Kept(number, queue, session, id, due_at, enqueued_at, size, None, delivery_count), now
+            )
+        for number, document in db.execute("select number, messages from parcels order by number"):
+            parcel = _Parcel(number)
+            for session, id, enqueued_at, size, _ in msgspec.msgpack.decode(document):
+                self._number += 1
+                message = _Kept(self._number, "groups", session, id, 0.0, enqueued_at, size, None, 0, parcel)
+                parcel.messages.append(message)
+                self.lanes["groups"].put(message, now)
+            parcel.left = len(parcel.messages)
+            self._number = max(self._number, number)
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
     async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage]) -> None:
         now = self._clock()
-        held: list[Held] = []
-        with self._journal.writing() as db:
-            for message in messages:
-                if message.id and not self._is_first(queue, message.id, now):
-                    continue
-                number = db.execute(
-                    "insert into messages (queue, session, id, due_at, enqueued_at, delivery_count, size, body)"
-                    " values (?, ?, ?, ?, ?, 0, ?, ?)",
-                    (queue, message.session, message.id, stamp(message.due_at), now, message.size, message.body),
-                ).lastrowid
-                assert number is not None
-                held.append(
-                    Held(number, queue, message.session, message.id, stamp(message.due_at), now, message.size, message.body)
-                )
-            if size := sum(message.size for message in messages):
-                db.execute(
-                    "insert into ledger values ('accepted', ?) on conflict do update set count = count + excluded.count",
-                    (size,),
-                )
-            self._journal.when_committed(lambda: self._publish(held))
+        for message in messages:
+            if not message.id or self._is_first(queue, message.id, now):
+                self._buffer(queue, message.session, message.id, stamp(message.due_at), now, message.size, message.body)
+                self._accepted += message.size
+        self._journal.join()
         await self._journal.committed()
 
-    def _is_first(self, queue: str, id: str, now: float) -> bool:
-        db = self._journal.db
-        if now - self._purged_at > DUPLICATE_WINDOW_SECONDS / 10:
-            self._purged_at = now
-            db.execute("delete from sent where at < ?", (now - DUPLICATE_WINDOW_SECONDS,))
-        return db.execute("insert or ignore into sent values (?, ?, ?)", (queue, id, now)).rowcount == 1
+    def _buffer(
+        self, queue: str, session: str | None, id: str, due_at: float, now: float, size: int, body: bytes
+    ) -> None:
+        self._number += 1
+        message = _Kept(self._number, queue, session, id, due_at, now, size, body)
+        if queue == "groups":
+            if self._parcel is None:
+                self._parcel = _Parcel(self._number)
+            message.parcel = self._parcel
+            self._parcel.messages.append(message)
+        self._sent.append(message)
 
-    def _publish(self, messages: list[Held]) -> None:
+    def _is_first(self, queue: str, id: str, now: float) -> bool:
+        with self._journal.writing() as db:
+            if now - self._purged_at > DUPLICATE_WINDOW_SECONDS / 10:
+                self._purged_at = now
+                db.execute("delete from sent where at < ?", (now - DUPLICATE_WINDOW_SECONDS,))
+            (count,) = db.execute(
+                "insert into sent values (?1, ?2, ?3) on conflict do update set at = iif(at < ?4, ?3, at)"
+                " returning at = ?3",
+                (queue, id, now, now - DUPLICATE_WINDOW_SECONDS),
+            ).fetchone()
+        return bool(count)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Everything sent and completed since the last commit."""
+        if self._parcel is not None:
+            document = [(m.session, m.id, m.enqueued_at, m.size, m.body) for m in self._parcel.messages]
+            self._parcel.left = len(document)
+            db.execute("insert into parcels values (?, ?)", (self._parcel.number, msgspec.msgpack.encode(document)))
+        if rows := [
+            (m.number, m.queue, m.session, m.id, m.due_at, m.enqueued_at, m.size, m.body)
+            for m in self._sent
+            if m.parcel is None
+        ]:
+            db.executemany("insert into messages values (?, ?, ?, ?, ?, ?, 0, ?, ?)", rows)
+        if self._accepted:
+            db.execute(
+                "insert into ledger values ('accepted', ?) on conflict do update set count = count + excluded.count",
+                (self._accepted,),
+            )
+        if self._completed:
+            db.executemany("delete from messages where number = ?", self._completed)
+        if self._parcels_completed:
+            db.executemany("delete from parcels where number = ?", self._parcels_completed)
+
+    def done(self) -> None:
+        """What was sent is durable: hand it out."""
+        sent, self._sent = self._sent, []
+        self._forget()
+        if not sent:
+            return
         now = self._clock()
-        for message in messages:
-            if message.body is not None:
-                if self._body_bytes + len(message.body) > BODIES_IN_MEMORY_BYTES:
-                    message.body = None
-                else:
-                    self._body_bytes += len(message.body)
+        for message in sent:
+            assert message.body is not None
+            if self._body_bytes + len(message.body) > BODIES_IN_MEMORY_BYTES:
+                message.body = None
+            else:
+                self._body_bytes += len(message.body)
             self.lanes[message.queue].put(message, now)
+
+    def undone(self) -> None:
+        """Forget what was not committed; a message completed in vain comes again after the next start."""
+        self._sent.clear()
+        self._forget()
+
+    def _forget(self) -> None:
+        self._parcel = None
+        self._accepted = 0
+        self._completed.clear()
+        self._parcels_completed.clear()
 
     # --- receiving --------------------------------------------------------------------------------------------------
 
@@ -86,33 +166,66 @@ class SqliteBroker:
         message = self.lanes[queue].take(self._clock())
         if message is None:
             return None
-        if message.body is not None:
-            self._body_bytes -= len(message.body)
-        else:
-            row = self._journal.db.execute("select body from messages where number = ?", (message.number,)).fetchone()
-            message.body = row[0]
+        assert isinstance(message, _Kept)
+        if message.body is None:
+            self._fetch(message)
+        assert message.body is not None
+        self._body_bytes -= len(message.body)
         return message
+
+    def _fetch(self, message: _Kept) -> None:
+        """Read its body from the file; of a parcel all that are still waiting, since they are wanted next."""
+        execute = self._journal.db.execute
+        if message.parcel is None:
+            (message.body,) = execute("select body from messages where number = ?", (message.number,)).fetchone()
+            self._body_bytes += len(message.body or b"")
+            return
+        (document,) = execute("select messages from parcels where number = ?", (message.parcel.number,)).fetchone()
+        for waiting, (_, _, _, _, body) in zip(message.parcel.messages, msgspec.msgpack.decode(document), strict=True):
+            if waiting.body is None and not waiting.is_done:
+                waiting.body = body
+                self._body_bytes += len(body)
 
     def complete(self, message: Held) -> None:
         """It is done with; the delete joins the next commit."""
-        with self._journal.writing() as db:
-            db.execute("delete from messages where number = ?", (message.number,))
+        self._remove(message)
         self.lanes[message.queue].release(message)
 
-    def abandon(self, message: Held, reason: str, *, delay_seconds: float = 0.0) -> None:
-        """Its handler failed: it comes again, or is dead after too many failures."""
-        message.delivery_count += 1
-        body, message.body = message.body, None
-        with self._journal.writing() as db:
-            if message.delivery_count >= MAX_DELIVERY_COUNT:
-                self._bury(message.queue, message.session, "dead", reason, message.delivery_count, message.size, body)
-                db.execute("delete from messages where number = ?", (message.number,))
-                self.lanes[message.queue].release(message)
-                return
-            db.execute(
-                "update messages set delivery_count = ? where number = ?", (message.delivery_count, message.number)
-            )
-        self.lanes[message.queue].put_back(message, self._clock() + delay_seconds if delay_seconds else None)
+    def _remove(self, message: Held) -> None:
+        assert isinstance(message, _Kept)
+        message.is_done = True
+        message.body = None
+        if (parcel := message.parcel) is None:
+            self._completed.append((message.number,))
+        else:
+            parcel.left -= 1
+            if parcel.left == 0:
+                self._parcels_completed.append((parcel.number,))
+        self._journal.join()
+
+    def abandon(self, message: Held, reason: str) -> None:
+        """Its handler failed: it comes again, before the others of its session, or is dead after too many failures."""
+        assert isinstance(message, _Kept)
+        if message.count_failure():
+            with self._journal.writing():
+                self._bury(
+                    message.queue,
+                    message.session,
+                    "dead",
+                    reason,
+                    message.delivery_count,
+                    message.size,
+                    message.body or b"",
+                )
+            self.complete(message)
+            return
+        if message.parcel is None:
+            with self._journal.writing() as db:
+                db.execute(
+                    "update messages set delivery_count = ? where number = ?", (message.delivery_count, message.number)
+                )
+        self._body_bytes += len(message.body or b"")
+        self.lanes[message.queue].put_back(message)
 
     # --- dead letters -----------------------------------------------------------------------------------------------
 
@@ -161,20 +274,12 @@ class SqliteBroker:
 
     async def replay(self, dead_letter_id: str) -> None:
         number, queue, *_, size, body = self._find_dead(dead_letter_id)
-        now = self._clock()
         with self._journal.writing() as db:
             (session,) = db.execute("select session from dead_letters where number = ?", (number,)).fetchone()
             if session is None and queue == "groups":
                 session = "0"  # any will do: sessions only keep order, and this one has lost its place
-            new = db.execute(
-                "insert into messages (queue, session, id, due_at, enqueued_at, delivery_count, size, body)"
-                " values (?, ?, ?, 0, ?, 0, ?, ?)",
-                (queue, session, f"{REPLAYED}{number}", now, size, body),
-            ).lastrowid
-            assert new is not None
             db.execute("delete from dead_letters where number = ?", (number,))
-            held = Held(new, queue, session, f"{REPLAYED}{number}", 0.0, now, size, None)
-            self._journal.when_committed(lambda: self._publish([held]))
+            self._buffer(queue, session, f"{REPLAYED}{number}", 0.0, self._clock(), size, body)
         await self._journal.committed()
 
     # --- the ledger -------------------------------------------------------------------------------------------------

@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from adapters.documents import decode, encode, kind_of
 from adapters.sqlite.journal import Journal
-from domain.errors import NotFoundError
+from adapters.sqlite.table import UNKNOWN, Key, Row, Table, WriteBehind
+from domain.errors import NotFoundError, UnavailableError
 from domain.groups import (
     TOMBSTONE_RETENTION,
-    Decide,
     Decision,
     GroupState,
     Head,
     Incident,
     LogEntry,
     Member,
-    Outgoing,
+    Outgone,
     Tally,
+    Transaction,
     Wanted,
 )
 from domain.labels import Fingerprint
@@ -31,6 +33,22 @@ from domain.routing import GroupId
 
 HEADS_CACHED = 50_000
 
+HEADS = Table("heads", ("id", "present", "due_at", "last_entry", "document"), 1)
+MEMBERS = Table("members", ("group_id", "fingerprint", "dropped_at", "document"), 2)
+LOGS = Table("logs", ("group_id", "integration", "document"), 2)
+INCIDENTS = Table("incidents", ("id", "opened_at", "document"), 1)
+
+
+@dataclass(slots=True)
+class _Cached:
+    """What the single writer knows of a group without asking the file."""
+
+    head: Head
+    last_entry: int
+    """The number of its latest entry in the log; each entry names the one before."""
+    names: set[Fingerprint]
+    """Every member it has, tombstones included: most lookups of a storm are for alerts that it has not."""
+
 
 class SqliteGroupStore:
     """Asks `decide` once for what it loads, since nobody else writes; its effects join the group commit."""
@@ -38,132 +56,166 @@ class SqliteGroupStore:
     def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
         self._journal = journal
         self._clock = clock
-        self._heads: dict[GroupId, Head] = {}
+        self._rows = WriteBehind(journal, [HEADS, MEMBERS, LOGS, INCIDENTS])
+        self._heads: dict[GroupId, _Cached] = {}
+        self._entries: list[tuple[int, int, float, bytes]] = []
+        self._outbox: list[tuple[int, str, str, float, bytes]] = []
+        self._cleared: list[tuple[int]] = []
         self._counts: Counter[str] = Counter()
-        journal.when_undone(self._undone)
+        (self._entry_number,) = journal.db.execute("select coalesce(max(number), 0) from entries").fetchone()
+        (self._outbox_number,) = journal.db.execute("select coalesce(max(number), 0) from outbox").fetchone()
+        journal.add(self)
+        journal.add(self._rows)
 
-    async def transact(
-        self, group_id: GroupId, decide: Decide, names: Collection[Fingerprint] = ()
-    ) -> Sequence[tuple[str, Outgoing]]:
-        with self._journal.writing():
-            state = self._load(group_id, names)
-            while isinstance(answer := decide(state), Wanted):
-                state = self._load_wanted(state, group_id, answer)
-            if answer.head is None:
-                return []
-            outbox = self._write(answer.head, answer)
+    async def transact(self, transactions: Sequence[Transaction]) -> Sequence[Outgone]:
+        outbox: list[Outgone] = []
+        try:
+            for transaction in transactions:
+                state = self._load(transaction.group_id, transaction.names)
+                while isinstance(answer := transaction.decide(state), Wanted):
+                    state = self._load_wanted(state, transaction.group_id, answer)
+                if answer.head is not None:
+                    self._put(answer.head, answer, outbox)
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store failed: {error}") from error
+        finally:
+            self._journal.join()
         await self._journal.committed()
         return outbox
 
+    # --- loading ----------------------------------------------------------------------------------------------------
+
     def _load(self, group_id: GroupId, names: Collection[Fingerprint]) -> GroupState:
-        head = self._find_head(group_id)
-        if head is None:
+        cached = self._find_head(group_id)
+        if cached is None:
             return GroupState(None, {}, None, is_complete=True)
-        return GroupState(head, self._named_members(group_id, names), None, is_complete=False)
+        return GroupState(cached.head, self._named_members(cached, names), None, is_complete=False)
 
     def _load_wanted(self, state: GroupState, group_id: GroupId, wanted: Wanted) -> GroupState:
-        rows = self._journal.db.execute("select document from logs where group_id = ?", (group_id,))
-        logs = {log.integration: log for log in (decode(NotificationLog, row[0]) for row in rows)}
-        if wanted.members is not None:
-            members = {**state.members, **self._named_members(group_id, wanted.members)}
-            return GroupState(state.head, members, logs, is_complete=False)
-        rows = self._journal.db.execute("select fingerprint, document from members where group_id = ?", (group_id,))
-        return GroupState(state.head, {row[0]: decode(Member, row[1]) for row in rows}, logs, is_complete=True)
-
-    def _find_head(self, group_id: GroupId) -> Head | None:
-        head = self._heads.get(group_id)
-        if head is None:
-            row = self._journal.db.execute("select document from heads where id = ?", (group_id,)).fetchone()
-            if row is not None:
-                head = self._keep(decode(Head, row[0]))
-        return head
-
-    def _keep(self, head: Head) -> Head:
-        heads = self._heads
-        heads[head.id] = head
-        if len(heads) > HEADS_CACHED:
-            del heads[next(iter(heads))]
-        return head
-
-    def _named_members(self, group_id: GroupId, names: Collection[Fingerprint]) -> dict[Fingerprint, Member]:
-        members: dict[Fingerprint, Member] = {}
-        execute = self._journal.db.execute
-        for name in names:
-            row = execute(
-                "select document from members where group_id = ? and fingerprint = ?", (group_id, name)
-            ).fetchone()
-            if row is not None:
-                members[name] = decode(Member, row[0])
-        return members
-
-    def _write(self, head: Head, decision: Decision) -> list[tuple[str, Outgoing]]:
-        db = self._journal.db
-        due = head.next_due_at.timestamp() if head.next_due_at else None
-        db.execute("insert or replace into heads values (?, ?, ?, ?)", (head.id, head.present, due, encode(head)))
-        self._keep(head)
-        if decision.members:
-            db.executemany(
-                "insert or replace into members values (?, ?, ?, ?)",
-                [
-                    (
-                        head.id,
-                        member.alert.fingerprint,
-                        member.dropped_at.timestamp() if member.dropped_at else None,
-                        encode(member),
-                    )
-                    for member in decision.members
-                ],
-            )
-        if decision.forgotten:
-            db.executemany(
-                "delete from members where group_id = ? and fingerprint = ?",
-                [(head.id, name) for name in decision.forgotten],
-            )
-        for log in decision.logs:
-            db.execute("insert or replace into logs values (?, ?, ?)", (head.id, log.integration, encode(log)))
-        if (incident := decision.incident) is not None:
-            db.execute(
-                "insert or replace into incidents values (?, ?, ?)",
-                (incident.id, incident.opened_at.timestamp(), encode(incident)),
-            )
-        if (entry := decision.entry) is not None:
-            db.execute(
-                "insert into entries (group_id, incident, at, document) values (?, ?, ?, ?)",
-                (head.id, entry.incident, entry.at.timestamp(), encode(entry)),
-            )
-            self._count(entry.tally)
-        outbox: list[tuple[str, Outgoing]] = []
-        at = self._clock() if decision.outbox else 0.0
-        for outgoing in decision.outbox:
-            number = db.execute(
-                "insert into outbox (group_id, kind, at, document) values (?, ?, ?, ?)",
-                (head.id, kind_of(outgoing), at, encode(outgoing)),
-            ).lastrowid
-            outbox.append((str(number), outgoing))
-        return outbox
-
-    def _count(self, tally: Tally) -> None:
-        """Add to the ledger; one write for each name and commit, however many decisions it holds."""
-        if not self._counts:
-            self._journal.before_commit(self._write_counts)
-        for name in ("folded", "due", "delivered", "failed", "superseded"):
-            if count := getattr(tally, name):
-                self._counts[name] += count
-
-    def _write_counts(self) -> None:
-        counts, self._counts = self._counts, Counter()
-        self._journal.db.executemany(
-            "insert into ledger values (?, ?) on conflict do update set count = count + excluded.count",
-            list(counts.items()),
+        logs = [decode(NotificationLog, row[2]) for row in self._group_rows(LOGS, group_id)]
+        if wanted.members is None:
+            members = {row[1]: decode(Member, row[3]) for row in self._group_rows(MEMBERS, group_id)}
+        else:
+            cached = self._find_head(group_id)
+            assert cached is not None
+            members = {**state.members, **self._named_members(cached, wanted.members)}
+        return GroupState(
+            state.head, members, {log.integration: log for log in logs}, is_complete=wanted.members is None
         )
 
-    def _undone(self) -> None:
-        self._heads.clear()
-        self._counts.clear()
+    def _group_rows(self, table: Table, group_id: GroupId) -> list[tuple[Any, ...]]:
+        rows = self._journal.db.execute(f"select * from {table.name} where group_id = ?", (group_id,)).fetchall()
+        if over := self._rows.group_rows(table, group_id):
+            merged: dict[Key, Row] = {row[:2]: row for row in rows} | over
+            return [row for row in merged.values() if row is not None]
+        return rows
 
-    async def clear_outbox(self, group_id: GroupId, keys: Collection[str]) -> None:
-        with self._journal.writing() as db:
-            db.executemany("delete from outbox where number = ?", [(int(key),) for key in keys])
+    def _find_head(self, group_id: GroupId) -> _Cached | None:
+        cached = self._heads.get(group_id)
+        if cached is None and (row := self._find(HEADS, (group_id,))) is not None:
+            names = {row[1] for row in self._group_rows(MEMBERS, group_id)}
+            cached = self._keep(_Cached(decode(Head, row[4]), row[3], names))
+        return cached
+
+    def _keep(self, cached: _Cached) -> _Cached:
+        heads = self._heads
+        heads[cached.head.id] = cached
+        if len(heads) > HEADS_CACHED:
+            del heads[next(iter(heads))]
+        return cached
+
+    def _named_members(self, cached: _Cached, names: Collection[Fingerprint]) -> dict[Fingerprint, Member]:
+        members: dict[Fingerprint, Member] = {}
+        for name in names:
+            if name in cached.names and (row := self._find(MEMBERS, (cached.head.id, name))) is not None:
+                members[name] = decode(Member, row[3])
+        return members
+
+    def _find(self, table: Table, key: Key) -> Row:
+        row = self._rows.find(table, key)
+        if row is UNKNOWN:
+            found: Row = self._journal.db.execute(table.select, key).fetchone()
+            return found
+        return row
+
+    def _settle(self) -> None:
+        with self._journal.writing():
+            self._rows.settle()
+
+    # --- writing ----------------------------------------------------------------------------------------------------
+
+    def _put(self, head: Head, decision: Decision, outbox: list[Outgone]) -> None:
+        id = head.id
+        put = self._rows.put
+        cached = self._heads.get(id)
+        if cached is None:
+            cached = self._keep(_Cached(head, 0, set()))
+        cached.head = head
+        if (entry := decision.entry) is not None:
+            self._entry_number += 1
+            self._entries.append((self._entry_number, cached.last_entry, entry.at.timestamp(), encode(entry)))
+            cached.last_entry = self._entry_number
+            self._count(entry.tally)
+        due = head.next_due_at.timestamp() if head.next_due_at else None
+        put(HEADS, (id,), (id, head.present, due, cached.last_entry, encode(head)))
+        for member in decision.members:
+            name = member.alert.fingerprint
+            cached.names.add(name)
+            dropped = member.dropped_at.timestamp() if member.dropped_at else None
+            put(MEMBERS, (id, name), (id, name, dropped, encode(member)))
+        for name in decision.forgotten:
+            cached.names.discard(name)
+            put(MEMBERS, (id, name), None)
+        for log in decision.logs:
+            put(LOGS, (id, log.integration), (id, log.integration, encode(log)))
+        if (incident := decision.incident) is not None:
+            put(INCIDENTS, (incident.id,), (incident.id, incident.opened_at.timestamp(), encode(incident)))
+        if not decision.outbox:
+            return
+        at = self._clock()
+        for outgoing in decision.outbox:
+            self._outbox_number += 1
+            self._outbox.append((self._outbox_number, id, kind_of(outgoing), at, encode(outgoing)))
+            outbox.append(Outgone(id, str(self._outbox_number), outgoing))
+
+    def _count(self, tally: Tally) -> None:
+        counts = self._counts
+        counts["folded"] += tally.folded
+        if tally.due or tally.delivered or tally.failed or tally.superseded:
+            counts["due"] += tally.due
+            counts["delivered"] += tally.delivered
+            counts["failed"] += tally.failed
+            counts["superseded"] += tally.superseded
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """Everything of this commit but the rows, which are written behind."""
+        if self._entries:
+            db.executemany("insert into entries values (?, ?, ?, ?)", self._entries)
+        if self._counts:
+            db.executemany(
+                "insert into ledger values (?, ?) on conflict do update set count = count + excluded.count",
+                list(self._counts.items()),
+            )
+        if self._outbox:
+            db.executemany("insert into outbox values (?, ?, ?, ?, ?)", self._outbox)
+        if self._cleared:
+            db.executemany("delete from outbox where number = ?", self._cleared)
+
+    def done(self) -> None:
+        """It is durable."""
+        self._entries.clear()
+        self._counts.clear()
+        self._outbox.clear()
+        self._cleared.clear()
+
+    def undone(self) -> None:
+        """Forget what was not committed."""
+        self.done()
+        self._heads.clear()
+
+    async def clear_outbox(self, sent: Sequence[Outgone]) -> None:
+        self._cleared.extend([(int(outgone.key),) for outgone in sent])
+        self._journal.join()
 
     async def has_outbox(self, group_id: GroupId, key: str) -> bool:
         return self._journal.db.execute("select 1 from outbox where number = ?", (int(key),)).fetchone() is not None
@@ -190,38 +242,37 @@ class SqliteGroupStore:
         ]
 
     async def list_overdue(self, before: datetime, *, limit: int) -> Sequence[GroupId]:
+        self._settle()
         rows = self._journal.db.execute(
             "select id from heads where due_at < ? order by due_at limit ?", (before.timestamp(), limit)
         )
         return [row[0] for row in rows]
 
     async def list_heads(self, *, after: GroupId | None = None, limit: int = 1000) -> Sequence[Head]:
+        self._settle()
         rows = self._journal.db.execute(
             "select document from heads where id > ? and present > 0 order by id limit ?", (after or "", limit)
         )
         return [decode(Head, row[0]) for row in rows]
 
     async def list_members(self, group_ids: Collection[GroupId] | None = None) -> Sequence[tuple[GroupId, Member]]:
-        execute = self._journal.db.execute
         if group_ids is None:
-            rows = execute("select group_id, document from members where dropped_at is null").fetchall()
+            over = self._rows.all_rows(MEMBERS)
+            stored = self._journal.db.execute("select * from members where dropped_at is null")
+            rows = [row for row in stored if row[:2] not in over] if over else stored.fetchall()
+            rows.extend(row for row in over.values() if row is not None and row[2] is None)
         else:
-            rows = [
-                row
-                for group_id in group_ids
-                for row in execute(
-                    "select group_id, document from members where group_id = ? and dropped_at is null", (group_id,)
-                )
-            ]
-        return [(row[0], decode(Member, row[1])) for row in rows]
+            rows = [row for group_id in group_ids for row in self._group_rows(MEMBERS, group_id) if row[2] is None]
+        return [(row[0], decode(Member, row[3])) for row in rows]
 
     async def get_incident(self, incident_id: str) -> Incident:
-        row = self._journal.db.execute("select document from incidents where id = ?", (incident_id,)).fetchone()
+        row = self._find(INCIDENTS, (incident_id,))
         if row is None:
             raise NotFoundError(f"no incident {incident_id!r}")
-        return decode(Incident, row[0])
+        return decode(Incident, row[2])
 
     async def list_incidents(self, *, before: str | None = None, limit: int = 100) -> Sequence[Incident]:
+        self._settle()
         execute = self._journal.db.execute
         if before is None:
             rows = execute("select document from incidents order by opened_at desc, id desc limit ?", (limit,))
@@ -236,15 +287,27 @@ class SqliteGroupStore:
     async def list_entries(
         self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000
     ) -> Sequence[LogEntry]:
-        rows = self._journal.db.execute(
-            "select document from entries where group_id = ?1 and (?2 is null or incident = ?2)"
-            " order by number desc limit ?3",
-            (group_id, incident, limit),
-        )
-        return [decode(LogEntry, row[0]) for row in rows][::-1]
+        cached = self._find_head(group_id)
+        entries: list[LogEntry] = []
+        number = cached.last_entry if cached else 0
+        while number and len(entries) < limit:
+            row = self._journal.db.execute(
+                "select previous, document from entries where number = ?", (number,)
+            ).fetchone()
+            if row is None:
+                break  # older than is kept, or not yet committed
+            number = row[0]
+            entry = decode(LogEntry, row[1])
+            if incident is None or entry.incident == incident:
+                entries.append(entry)
+            elif entries:
+                break  # an incident's entries stand together
+        return entries[::-1]
 
     async def forget(self, now: datetime) -> None:
         with self._journal.writing() as db:
+            self._rows.settle()
+            self._heads.clear()  # what it knows of members is no longer so
             db.execute("delete from members where dropped_at < ?", ((now - TOMBSTONE_RETENTION).timestamp(),))
         await self._journal.committed()
 

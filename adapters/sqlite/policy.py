@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -18,24 +20,46 @@ class SqlitePolicyStore:
         self._journal = journal
         row = journal.db.execute("select document from policy where name = 'head'").fetchone()
         self._head = decode(PolicyHead, row[0]) if row else PolicyHead()
+        # With the changes that wait for their commit: two in one commit must not undo each other.
+        self._latest = self._head
+        journal.add(self)
+
+    def write(self, db: sqlite3.Connection) -> None:
+        """The head, if it changed."""
+        if self._latest is not self._head:
+            db.execute("insert or replace into policy values ('head', ?)", (encode(self._latest),))
+
+    def done(self) -> None:
+        """It is durable, and so in force."""
+        self._head = self._latest
+
+    def undone(self) -> None:
+        """Back to what is in force."""
+        self._latest = self._head
+
+    def change(self, change: Callable[[PolicyHead], PolicyHead]) -> PolicyHead:
+        """Change the head with the next commit; returns the head as it will be."""
+        self._latest = change(self._latest)
+        self._journal.join()
+        return self._latest
 
     async def get_head(self) -> PolicyHead:
         return self._head
 
     async def heard(self, now: datetime, *, resumed: bool) -> PolicyHead:
-        since = now if resumed or self._head.listening_since is None else self._head.listening_since
-        return await self._put(replace(self._head, listening_since=since, heard_at=now))
+        def hear(head: PolicyHead) -> PolicyHead:
+            since = now if resumed or head.listening_since is None else head.listening_since
+            return replace(head, listening_since=since, heard_at=now)
+
+        head = self.change(hear)
+        await self._journal.committed()
+        return head
 
     async def activate(self, version: str, text: str, at: datetime) -> PolicyHead:
         with self._journal.writing() as db:
             db.execute("insert or replace into configurations values (?, ?, ?)", (version, at.timestamp(), text))
-        return await self._put(replace(self._head, configuration_version=version))
-
-    async def _put(self, head: PolicyHead) -> PolicyHead:
-        with self._journal.writing() as db:
-            db.execute("insert or replace into policy values ('head', ?)", (encode(head),))
+        head = self.change(lambda head: replace(head, configuration_version=version))
         await self._journal.committed()
-        self._head = head
         return head
 
     async def get_configuration(self, version: str) -> str:

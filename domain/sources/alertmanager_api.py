@@ -6,17 +6,20 @@ as measured on 0.25.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
-from urllib.parse import urlsplit
+from typing import Any, NoReturn
 
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from domain.alerts import Alert, later
 from domain.errors import RejectedError
-from domain.labels import fingerprint, is_valid_label_name
+from domain.labels import fingerprint
+from domain.quoting import quote
 from domain.times import read_instant
 
 PROBLEMS_SHOWN = 20
@@ -27,7 +30,7 @@ class PostableAlert(BaseModel):
 
     model_config = ConfigDict(frozen=True, strict=True)
 
-    labels: dict[str, str]
+    labels: dict[str, str] | None = None
     annotations: dict[str, str] | None = None
     startsAt: str | None = None
     endsAt: str | None = None
@@ -35,6 +38,7 @@ class PostableAlert(BaseModel):
 
 
 _POSTED = TypeAdapter(list[PostableAlert])
+_FIELDS = {name.lower(): name for name in PostableAlert.model_fields}
 
 
 class MalformedError(RejectedError):
@@ -55,6 +59,7 @@ class Reading:
 
     alerts: Sequence[Alert]
     problems: Sequence[str]
+    """At most `PROBLEMS_SHOWN`, and a last one that counts the rest."""
 
 
 def read_alerts(body: bytes, received_at: datetime, resolve_timeout: timedelta) -> Reading:
@@ -63,47 +68,53 @@ def read_alerts(body: bytes, received_at: datetime, resolve_timeout: timedelta) 
     Raises:
         MalformedError: The body as a whole is refused.
     """
-    try:
-        posted = _POSTED.validate_json(body)
-    except ValidationError as error:
-        raise _malformed(error) from None
-    for place, alert in enumerate(posted):
-        if alert.generatorURL and not _is_uri(alert.generatorURL):
-            raise MalformedError(
-                422, 601, f"{place}.generatorURL in body must be of type uri: {alert.generatorURL[:200]!r}"
-            )
     alerts: list[Alert] = []
     problems: list[str] = []
-    for place, alert in enumerate(posted):
+    count = 0
+    refusal: MalformedError | None = None
+    for place, posted in enumerate(_parse(body)):
         try:
-            alerts.append(_read_one(alert, received_at, resolve_timeout))
-        except _BadTimeError as error:
-            raise MalformedError(400, 400, f"parsing alerts body failed: {place}.{error}") from None
+            starts = read_instant(posted.startsAt) if posted.startsAt is not None else None
+            ends = read_instant(posted.endsAt) if posted.endsAt is not None else None
         except ValueError as error:
-            problems.append(f"alert {place}: {error}")
+            raise _unreadable(f"alert {place}: {error}") from None
+        # Alertmanager reads all times before it looks at anything else, so what follows waits for them.
+        if refusal is None:
+            refusal = _refusal(place, posted)
+        try:
+            alerts.append(_read_one(posted, starts, ends, received_at, resolve_timeout))
+        except ValueError as error:
+            count += 1
+            if count <= PROBLEMS_SHOWN:
+                problems.append(f"alert {place}: {error}")
+    if refusal is not None:
+        raise refusal
+    if count > PROBLEMS_SHOWN:
+        problems.append(f"and {count - PROBLEMS_SHOWN} more")
     return Reading(alerts, problems)
 
 
-class _BadTimeError(ValueError):
-    pass
+type _Time = tuple[datetime, str] | None
 
 
-def _read_one(posted: PostableAlert, received_at: datetime, resolve_timeout: timedelta) -> Alert:
-    starts = _read_time("startsAt", posted.startsAt) if posted.startsAt is not None else None
-    ends = _read_time("endsAt", posted.endsAt) if posted.endsAt is not None else None
-    labels = posted.labels
+def _read_one(
+    posted: PostableAlert, starts: _Time, ends: _Time, received_at: datetime, resolve_timeout: timedelta
+) -> Alert:
+    labels = posted.labels or {}
     if "" in labels.values():
         labels = {name: value for name, value in labels.items() if value}
-    if not labels:
-        raise ValueError("at least one label pair required")
-    for name in labels:
-        if not is_valid_label_name(name):
-            raise ValueError(f"invalid label name {name[:200]!r}")
     is_timeout = ends is None
     starts_at, starts_text = starts or ends or (received_at, "")
     ends_at, ends_text = ends or (later(received_at, resolve_timeout), "")
     if ends_at < starts_at:
-        raise ValueError(f"start time must be before end time: {posted.startsAt} > {posted.endsAt}")
+        raise ValueError("start time must be before end time")
+    if not labels:
+        raise ValueError("at least one label pair required")
+    # What was read is UTF-8, so this is the only name that is none (IN-3).
+    if "" in labels:
+        raise ValueError('invalid label set: invalid name ""')
+    if posted.annotations and "" in posted.annotations:
+        raise ValueError('invalid annotations: invalid name ""')
     return Alert(
         fingerprint=fingerprint(labels),
         labels=labels,
@@ -118,38 +129,127 @@ def _read_one(posted: PostableAlert, received_at: datetime, resolve_timeout: tim
     )
 
 
-def _read_time(field: str, text: str) -> tuple[datetime, str] | None:
+def _refusal(place: int, posted: PostableAlert) -> MalformedError | None:
+    """Why go-openapi's validation refuses the whole body on account of this alert."""
+    url = posted.generatorURL
+    if url and not _is_uri(url):
+        return MalformedError(422, 601, f"{place}.generatorURL in body must be of type uri: {quote(url[:200])}")
+    if posted.labels is None:
+        return MalformedError(422, 602, f"{place}.labels in body is required")
+    return None
+
+
+# --- reading the JSON -----------------------------------------------------------------------------------------------
+
+
+def _parse(body: bytes) -> list[PostableAlert]:
+    if not body.strip(b" \t\r\n"):
+        raise MalformedError(422, 602, "alerts in body is required")
     try:
-        return read_instant(text)
-    except ValueError as error:
-        raise _BadTimeError(f"{field}: {error}") from None
+        posted = _POSTED.validate_json(body)
+    except ValidationError:
+        # What a strict reader refuses, Go's may take.
+        return _parse_as_go(body)
+    if any([alert.labels is None for alert in posted]):
+        return _parse_as_go(body)
+    return posted
 
 
-@lru_cache(maxsize=4096)
-def _is_uri(text: str) -> bool:
-    """Whether Go's `url.ParseRequestURI` would take it: absolute, or a path; no blanks or control characters."""
-    if any(character <= " " or character == "\x7f" for character in text):
-        return False
+def _parse_as_go(body: bytes) -> list[PostableAlert]:
+    """As Go's `json.Decoder` reads: any case of a field's name, null for empty, U+FFFD for what is no UTF-8.
+
+    It reads the first value and ignores what stands behind it.
+    """
+    text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
     try:
-        parts = urlsplit(text)
-        _ = parts.port
-    except ValueError:
-        return False
-    return bool(parts.scheme) or text.startswith("/")
+        value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        raise _unreadable(str(error)) from None
+    if value is None:
+        return []
+    if isinstance(value, list):
+        value = [_as_go(element) for element in value]
+    try:
+        return _POSTED.validate_python(value)
+    except ValidationError as error:
+        raise _unreadable(_faults(error)) from None
 
 
-def _malformed(error: ValidationError) -> MalformedError:
-    """Alertmanager's own codes: 422 with 602 where `labels` is missing, 400 for everything else."""
-    faults = error.errors(include_url=False, include_context=False)
+def _as_go(element: Any) -> Any:
+    if not isinstance(element, dict):
+        return element
+    fields: dict[str, Any] = {}
+    for name, value in element.items():
+        field = _FIELDS.get(name.lower())
+        if isinstance(value, dict) and field:
+            fields[field] = {
+                _well_formed(key): "" if text is None else _well_formed(text) for key, text in value.items()
+            }
+        elif field:
+            fields[field] = _well_formed(value)
+    return fields
+
+
+def _well_formed(value: Any) -> Any:
+    """A text without lone surrogates, which JSON can spell and UTF-8 cannot hold; anything else as it is."""
+    if not isinstance(value, str) or value.isascii():
+        return value
+    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _unreadable(why: str) -> MalformedError:
+    return MalformedError(400, 400, f'parsing alerts body from "" failed, because {why}'[:4000])
+
+
+def _faults(error: ValidationError) -> str:
+    faults = error.errors(include_url=False, include_context=False, include_input=False)
     shown = []
     for fault in faults[:PROBLEMS_SHOWN]:
         place = ".".join(str(part) for part in fault["loc"])
         shown.append(f"{place}: {fault['msg']}" if place else fault["msg"])
     if len(faults) > PROBLEMS_SHOWN:
         shown.append(f"and {len(faults) - PROBLEMS_SHOWN} more")
-    missing = [fault for fault in faults if fault["loc"][-1:] == ("labels",) and fault["input"] is None]
-    missing += [fault for fault in faults if fault["type"] == "missing"]
-    if missing and len(missing) >= len(faults):
-        place = ".".join(str(part) for part in missing[0]["loc"])
-        return MalformedError(422, 602, f"{place} in body is required")
-    return MalformedError(400, 400, f"parsing alerts body failed: {'; '.join(shown)}"[:4000])
+    return "; ".join(shown)
+
+
+# --- the generator's URL --------------------------------------------------------------------------------------------
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
+# Only escapes of other than ASCII, and `%25` before a zone, may stand in a host.
+_AUTHORITY = re.compile(
+    r"""(?:[\w.~!$&'()*+,;=:%-]*@)?"""
+    r"""(?P<host>(?:[\w.~!$&'()*+,;=:\[\]<>"-]|[^\x00-\x7f]|%25|%[89A-Fa-f][0-9A-Fa-f])*)""",
+    re.ASCII,
+)
+_PORT = re.compile(r"(?::\d*)?", re.ASCII)
+
+
+@lru_cache(maxsize=4096)
+def _is_uri(text: str) -> bool:
+    """Whether Go's `url.ParseRequestURI` takes it: absolute, a path, or `*`."""
+    if _CONTROL.search(text):
+        return False
+    scheme = _SCHEME.match(text)
+    path = text[scheme.end() if scheme else 0 :].partition("?")[0]
+    if not path.startswith("/"):
+        return scheme is not None or text == "*"
+    if scheme and path.startswith("//"):
+        authority, _, path = path[2:].partition("/")
+        match = _AUTHORITY.fullmatch(authority)
+        if match is None or _BAD_ESCAPE.search(authority) or not _is_host(match["host"]):
+            return False
+    return _BAD_ESCAPE.search(path) is None
+
+
+def _is_host(host: str) -> bool:
+    if host.startswith("["):
+        _, bracket, port = host.rpartition("]")
+        return bool(bracket) and _PORT.fullmatch(port) is not None
+    _, colon, port = host.rpartition(":")
+    return _PORT.fullmatch(colon + port if colon else "") is not None

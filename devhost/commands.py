@@ -1,0 +1,110 @@
+"""What the commands do that talk to a Tocsin that runs: ask, and print for people or, with `--json`, for programs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from devhost.client import Client, RefusedError
+
+WRONG_CONFIGURATION = 2
+
+
+def push_configuration(client: Client, options: argparse.Namespace) -> int:
+    """Put a file in force; where it is wrong, say all that is, each with file, line and key."""
+    path: Path = options.file
+    is_input = str(path) == "-"
+    try:
+        body = sys.stdin.buffer.read() if is_input else path.read_bytes()
+    except OSError as error:
+        print(f"tocsin: {path} cannot be read: {error.strerror}", file=sys.stderr)
+        return WRONG_CONFIGURATION
+    try:
+        answer = client.post("/api/v1/configuration", body, "application/yaml")
+    except RefusedError as error:
+        if not error.problems:
+            raise
+        name = "standard input" if is_input else str(path)
+        for problem in error.problems:
+            place = [f"{name}:{problem['line']}", problem["key"], problem["message"]]
+            print(_printable(": ".join(part for part in place if part)), file=sys.stderr)
+        print("The configuration in force stays as it is.", file=sys.stderr)
+        return WRONG_CONFIGURATION
+    if not _print_answer(answer, options):
+        print(f"Version {answer['version']} is in force.")
+    return 0
+
+
+def list_dead_letters(client: Client, options: argparse.Namespace) -> int:
+    """Print the dead letters, the newest first."""
+    answer = client.get(f"/api/v1/dead-letters?limit={options.limit}")
+    if _print_answer(answer, options):
+        return 0
+    letters = answer["dead_letters"]
+    if not letters:
+        print("There are no dead letters.")
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("ID", "SINCE", "QUEUE", "KIND", "ALERTS", "REASON"):
+        table.add_column(heading, justify="right" if heading == "ALERTS" else "left", overflow="fold")
+    for letter in letters:
+        cells = (letter["id"], _second(letter["at"]), letter["queue"], letter["kind"], letter["size"], letter["reason"])
+        table.add_row(*[Text(_printable(str(cell))) for cell in cells])
+    _console().print(table)
+    return 0
+
+
+def show_dead_letter(client: Client, options: argparse.Namespace) -> int:
+    """Print one dead letter and what it holds."""
+    letter = client.get(f"/api/v1/dead-letters/{quote(options.id, safe='')}")
+    if _print_answer(letter, options):
+        return 0
+    tries = f" after {letter['delivery_count']} attempts" if letter["delivery_count"] else ""
+    print(f"{letter['kind']} in queue {letter['queue']} at {_second(letter['at'])}{tries}, {letter['size']} alerts")
+    print(f"reason: {_printable(letter['reason'])}\n")
+    body = letter["body"]
+    print(_printable(body) if letter["body_encoding"] == "text" else _pretty(body))
+    return 0
+
+
+def replay_dead_letter(client: Client, options: argparse.Namespace) -> int:
+    """Send one dead letter to its queue again."""
+    answer = client.post(f"/api/v1/dead-letters/{quote(options.id, safe='')}/replay")
+    if not _print_answer(answer, options):
+        print(f"Dead letter {answer['id']} is in queue {answer['queue']} again.")
+    return 0
+
+
+def _print_answer(answer: Any, options: argparse.Namespace) -> bool:
+    """Print it for programs if they ask; whether they did."""
+    if options.json:
+        print(_pretty(answer))
+    return bool(options.json)
+
+
+def _pretty(value: Any) -> str:
+    return json.dumps(value, indent=2)
+
+
+def _console() -> Console:
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 10_000  # what reads a pipe wants a line for each
+    return console
+
+
+def _second(instant: str) -> str:
+    return instant[:19].replace("T", " ")
+
+
+def _printable(text: str) -> str:
+    """What a sender wrote must not steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)
