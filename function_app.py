@@ -26,7 +26,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 for resource in (ingest, alertmanager, incidents, operations):
     app.register_functions(resource.blueprint)
-others = func.Blueprint()
+others = func.Blueprint()  # type: ignore[no-untyped-call]
 refuse_other_methods(others)
 app.register_functions(others)
 
@@ -51,7 +51,7 @@ async def fold_groups(message: func.ServiceBusMessage) -> None:
     events = read_events(message.get_body(), message.message_id)
     situation = await ports().configurations.gather()
     if events.configuration_version != situation.configuration.version:
-        await ports().queues.send_events(ports().door.route_anew(events, situation))
+        await ports().queues.send_events(ports().door.route_anew(events, situation), replacing=events.size)
     else:
         await _fold(events.events, situation)
 
@@ -74,7 +74,8 @@ async def deliver(message: func.ServiceBusMessage) -> None:
     outcome = await ports().deliverer.deliver(delivery, integration)
     if isinstance(outcome, Postponed):
         again = replace(delivery, postponed=delivery.postponed + 1)
-        return await ports().queues.send_deliveries([again], not_before=outcome.until)
+        await ports().queues.send_deliveries([again], not_before=outcome.until)
+        return
     settled = Settled(
         group_id=delivery.group_id,
         delivery_id=delivery.id,

@@ -1,4 +1,4 @@
-"""Configurations: the version in force, read once and kept; how a new one takes effect, and what decisions see of it."""
+"""Configurations: the version in force, how a new one takes effect, and what decisions see of it."""
 
 from __future__ import annotations
 

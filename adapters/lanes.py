@@ -48,7 +48,6 @@ class Lane:
         self._sessions: dict[str, deque[Held]] = {}
         self._free_sessions: deque[str] = deque()
         self._locked: set[str] = set()
-        self._delayed: set[int] = set()
         self._outstanding: dict[int, int] = {}
         self._last = 0
         self._waiting_for: list[tuple[int, asyncio.Future[None]]] = []
@@ -74,12 +73,7 @@ class Lane:
     def take(self, now: float) -> Held | None:
         """Lock and return the next message that is due; None when there is none."""
         while self._scheduled and self._scheduled[0][0] <= now:
-            message = heapq.heappop(self._scheduled)[2]
-            is_delayed = message.number in self._delayed
-            self._offer(message, first=is_delayed)
-            if is_delayed:
-                self._delayed.remove(message.number)
-                self._unlock(message)
+            self._offer(heapq.heappop(self._scheduled)[2], first=False)
         if not self._has_sessions:
             return self._ready.popleft() if self._ready else None
         if not self._free_sessions:
@@ -96,14 +90,8 @@ class Lane:
         if self._waiting_for:
             self._tell_waiting()
 
-    def put_back(self, message: Held, due_at: float | None = None) -> None:
-        """The message could not be handled: it comes again, before the others of its session, which wait for it."""
-        if due_at is not None:
-            message.due_at = due_at
-            self._delayed.add(message.number)
-            heapq.heappush(self._scheduled, (due_at, message.number, message))
-            self.arrived.set()
-            return
+    def put_back(self, message: Held) -> None:
+        """The message could not be handled: it comes again, before the others of its session."""
         self._offer(message, first=True)
         self._unlock(message)
 

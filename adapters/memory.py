@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -182,7 +182,8 @@ class MemoryBroker:
         self._accepted = 0
         self.lanes = new_lanes()
 
-    async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage]) -> None:
+    async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage], *, replacing: int = 0) -> None:
+        self._accepted -= replacing
         now = self._clock()
         for message in messages:
             if not message.id or self._is_first(queue, message.id, now):
@@ -209,15 +210,17 @@ class MemoryBroker:
         """It is done with."""
         self.lanes[message.queue].release(message)
 
-    def abandon(self, message: Held, reason: str, *, delay_seconds: float = 0.0) -> None:
+    def abandon(self, message: Held, reason: str) -> None:
         """Its handler failed: it comes again, or is dead after too many failures."""
         lane = self.lanes[message.queue]
         if message.count_failure():
             assert message.body is not None
-            self._bury(message.queue, message.session, "dead", reason, message.delivery_count, message.size, message.body)
+            self._bury(
+                message.queue, message.session, "dead", reason, message.delivery_count, message.size, message.body
+            )
             lane.release(message)
         else:
-            lane.put_back(message, self._clock() + delay_seconds if delay_seconds else None)
+            lane.put_back(message)
 
     def _bury(
         self,

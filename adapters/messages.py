@@ -12,7 +12,6 @@ from domain.groups import GroupEvents, Tick, shard
 from domain.notifications import Delivery
 from domain.queues import DeadLetter, QueueName
 
-
 REPLAYED = "replayed-"
 """How the id of a message begins that was a dead letter: its place in the order of its door is lost."""
 
@@ -32,7 +31,7 @@ class OutgoingMessage:
 class Broker(Protocol):
     """A message broker, or what stands for one: the raw half of port `Queues`, with the same promises."""
 
-    async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage]) -> None: ...
+    async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage], *, replacing: int = 0) -> None: ...
 
     async def park(self, queue: QueueName, body: bytes, reason: str, size: int = 0) -> None: ...
 
@@ -77,13 +76,14 @@ class MessageQueues:
         self.count_parked = broker.count_parked
         self.count_accepted = broker.count_accepted
 
-    async def send_events(self, events: Sequence[GroupEvents]) -> None:
+    async def send_events(self, events: Sequence[GroupEvents], *, replacing: int = 0) -> None:
         await self._broker.send(
             "groups",
             [
                 OutgoingMessage(encode(message), session=str(shard(message.events[0].group_id)), size=message.size)
                 for message in events
             ],
+            replacing=replacing,
         )
 
     async def send_ticks(self, ticks: Sequence[Tick]) -> None:

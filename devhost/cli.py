@@ -57,6 +57,7 @@ def _add_serve(commands: Parsers) -> None:
     add("--compat", choices=("mended", "strict"), help="strict: Alertmanager's behaviour, defects included")
     add("--external-url", metavar="URL", help="under which people reach it; for links in notifications")
     add("--demo", action="store_true", help="play a short outage into itself, to watch")
+    add("--demo-pace", type=float, default=1.0, help=argparse.SUPPRESS)
     add("--auth", action="store_true", help="ask for keys; not there yet")
     add("--log-format", choices=("auto", "text", "json"), default="auto", help="auto: text in a terminal, else json")
     add("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="(default %(default)s)")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import re
@@ -76,22 +75,24 @@ class HttpApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        if scope["type"] != "http":
-            return
-        self._door.last_request_at = asyncio.get_running_loop().time()
+        if scope["type"] == "http":
+            self._door.requests += 1
+            await _send(send, await self._respond(scope, receive))
+
+    async def _respond(self, scope: Scope, receive: Receive) -> func.HttpResponse:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         if refusal := self._refusal(headers):
-            return await _answer(send, 403, refusal)
+            return _refuse(403, refusal)
         found = self._router.find(scope["method"], scope["path"])
         if found is None:
-            return await _answer(send, 404, f"no such path: {scope['path'][:200]}")
+            return _refuse(404, f"no such path: {scope['path'][:200]}")
         function, parameters = found
         try:
             body = await _read(headers, receive)
         except TooLargeError as error:
-            return await _answer(send, 413, str(error), close=True)
-        except ConnectionError:
-            return None
+            response = _refuse(413, str(error))
+            response.headers["Connection"] = "close"  # the rest of the body is not read
+            return response
         query = scope["query_string"].decode("latin-1")
         request = func.HttpRequest(
             method=scope["method"],
@@ -102,11 +103,11 @@ class HttpApp:
             body=body,
         )
         try:
-            response: func.HttpResponse = await function.call(**{function.argument: request})
+            answer: func.HttpResponse = await function.call(**{function.argument: request})
         except Exception:
             log.exception("%s failed", function.name)
-            return await _answer(send, 500, "the function failed; see the log")
-        await _send(send, response)
+            return _refuse(500, "the function failed; see the log")
+        return answer
 
     def _refusal(self, headers: dict[str, str]) -> str | None:
         """Why a request is refused that a web page may have caused: DNS rebinding, or another site's script."""
@@ -141,7 +142,7 @@ async def _read(headers: dict[str, str], receive: Receive) -> bytes:
     while message.get("more_body"):
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise ConnectionError
+            return b""  # nobody is there to answer
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY_BYTES:
@@ -159,10 +160,6 @@ async def _send(send: Send, response: func.HttpResponse) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-async def _answer(send: Send, status: int, detail: str, *, close: bool = False) -> None:
-    body = json.dumps({"type": "about:blank", "status": status, "detail": detail}).encode()
-    headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-    if close:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+def _refuse(status: int, detail: str) -> func.HttpResponse:
+    body = json.dumps({"type": "about:blank", "status": status, "detail": detail})
+    return func.HttpResponse(body, status_code=status, mimetype="application/problem+json")

@@ -35,12 +35,14 @@ def index(app: func.FunctionApp) -> list[Function]:
     app.functions_bindings = None
     functions = []
     for found in app.get_functions():
-        trigger = found.get_trigger()
+        trigger, name = found.get_trigger(), found.get_function_name()
+        assert trigger is not None, f"{name} has no trigger"
+        assert name is not None
         binding = json.loads(json.dumps(trigger.get_dict_repr(), cls=StringifyEnumJsonEncoder))
         functions.append(
             Function(
-                name=found.get_function_name(),
-                trigger=trigger.type,
+                name=name,
+                trigger=str(trigger.type),
                 argument=trigger.name,
                 binding={key: _resolve(value) for key, value in binding.items()},
                 retry=found.get_settings_dict("retry_policy") or None,

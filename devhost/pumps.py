@@ -7,7 +7,7 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -24,10 +24,8 @@ from domain.queues import QueueName
 log = logging.getLogger("tocsin.devhost")
 
 SLICE_SECONDS = 0.010
-"""How long a pump hands out messages before the door gets its turn."""
-
-BUSY_SECONDS = 0.005
-"""The door counts as busy for this long after a request."""
+SLICE_WHILE_BUSY_SECONDS = 0.004
+"""How long a pump hands out messages before others have their turn on the loop."""
 
 AFTERWARDS = 2.0
 """What a slice costs in all, commit and outbox included, as a multiple of handing it out (measured: 1.8 to 2.2)."""
@@ -35,7 +33,7 @@ AFTERWARDS = 2.0
 SHARE_WHILE_BUSY = 0.2
 SHARE_WHEN_LATE = 0.6
 LATE_SECONDS = 10.0
-"""A busy door leaves the folds a fifth of the loop; more once they are this far behind."""
+"""A busy door leaves each queue a fifth of the loop; more once it is this far behind."""
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 30.0
@@ -47,52 +45,58 @@ class LocalBroker(Protocol):
 
     lanes: dict[Any, Lane]
 
-    def receive(self, queue: QueueName) -> Held | None: ...
+    def receive(self, queue: QueueName) -> Held | None:
+        """Lock the next message that is due; None when there is none."""
+        ...
 
-    def complete(self, message: Held) -> None: ...
+    def complete(self, message: Held) -> None:
+        """It is done with."""
+        ...
 
-    def abandon(self, message: Held, reason: str) -> None: ...
+    def abandon(self, message: Held, reason: str) -> None:
+        """Its handler failed: it comes again, or is dead."""
+        ...
 
 
 @dataclass(slots=True)
 class Door:
-    """When the last request came in, by the loop's clock: the folds leave the loop to a busy door."""
+    """How many requests have come in: the queues leave the loop to a busy door."""
 
-    last_request_at: float = field(default=-1.0)
+    requests: int = 0
 
 
 class QueuePump:
     """Hands one queue's messages to its function: one at a time in each session, up to `limit` at once."""
 
-    def __init__(self, function: Function, broker: LocalBroker, door: Door, *, limit: int, yields: bool) -> None:
+    def __init__(self, function: Function, broker: LocalBroker, door: Door, *, limit: int) -> None:
         self._function = function
         self._broker = broker
         self._queue: QueueName = function.binding["queueName"]
         self._lane = broker.lanes[self._queue]
         self._door = door
         self._limit = limit
-        self._yields = yields
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until cancelled; then `close` waits for what is under way."""
         loop = asyncio.get_running_loop()
+        seen = 0
         while True:
+            is_busy = self._door.requests != seen
+            seen = self._door.requests
             self._lane.arrived.clear()
             started = time.perf_counter()
-            lag = self._hand_out(loop, started)
+            lag = self._hand_out(loop, started + (SLICE_WHILE_BUSY_SECONDS if is_busy else SLICE_SECONDS))
             if lag is None:
                 await self._wait()
-                continue
-            spent = time.perf_counter() - started
-            if self._yields and loop.time() - self._door.last_request_at < BUSY_SECONDS:
+            elif is_busy:
                 share = SHARE_WHEN_LATE if lag > LATE_SECONDS else SHARE_WHILE_BUSY
-                await asyncio.sleep(AFTERWARDS * spent * (1 / share - 1))
+                await asyncio.sleep(AFTERWARDS * (time.perf_counter() - started) * (1 / share - 1))
             else:
                 await asyncio.sleep(0)
 
-    def _hand_out(self, loop: asyncio.AbstractEventLoop, started: float) -> float | None:
-        """Start functions for a slice of time; returns how long the last message had waited, None when there was none."""
+    def _hand_out(self, loop: asyncio.AbstractEventLoop, until: float) -> float | None:
+        """Start functions until then; returns how long the last message had waited, None when there was none."""
         lag = None
         while len(self._running) < self._limit and (message := self._broker.receive(self._queue)) is not None:
             lag = time.time() - message.enqueued_at
@@ -101,7 +105,7 @@ class QueuePump:
             if not task.done():
                 self._running.add(task)
                 task.add_done_callback(self._running.discard)
-            if time.perf_counter() - started > SLICE_SECONDS:
+            if time.perf_counter() > until:
                 break
         return lag
 
@@ -153,7 +157,7 @@ def _service_bus_message(message: Held) -> ServiceBusMessage:
         sequence_number=message.number,
         delivery_count=message.delivery_count + 1,
         enqueued_time_utc=datetime.fromtimestamp(message.enqueued_at, UTC).replace(tzinfo=None),
-        application_properties={},
+        application_properties={"size": message.size},
         user_properties={},
     )
 

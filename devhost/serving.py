@@ -20,13 +20,13 @@ from typing import Any
 import uvloop
 from pydantic import ValidationError
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from watchfiles import awatch
 
 from adapters.settings import Settings
 from adapters.wiring import Ports, ports
 from devhost.client import is_loopback
+from devhost.demo import play, refuse_to_disturb
 from devhost.host import serve
 from devhost.logs import LogFormat, configure_logs
 from domain.configuration import Configuration
@@ -54,6 +54,7 @@ class Plan:
     port: int
     settings: Settings
     is_demo: bool
+    demo_pace: float
     is_data_given: bool
     log_format: LogFormat
     log_level: str
@@ -107,6 +108,7 @@ def plan(options: argparse.Namespace) -> Plan:
         port=port,
         settings=settings,
         is_demo=options.demo,
+        demo_pace=options.demo_pace,
         is_data_given="TOCSIN_DATA" in environment,
         log_format=options.log_format,
         log_level=options.log_level,
@@ -175,10 +177,12 @@ def start(planned: Plan) -> int:
 async def _run(planned: Plan) -> int:
     try:
         home = ports()
-        if home.settings.configuration is not None:
-            await home.configurations.push(_read(home.settings.configuration), name=home.settings.configuration.name)
-        block = await _block(planned, home)
     except DomainError as error:
+        raise StartError(str(error), 1) from error
+    try:
+        block = await _prepare(planned, home)
+    except DomainError as error:
+        await home.close()
         raise StartError(str(error), 2 if isinstance(error, RejectedError) else 1) from error
     with _companions() as accompany:
 
@@ -187,13 +191,20 @@ async def _run(planned: Plan) -> int:
             if home.settings.configuration is not None:
                 accompany("following the configuration", follow(home.settings.configuration, home))
             if planned.is_demo:
-                from devhost.demo import play
-
-                accompany("the demo", play(planned.address))
+                accompany("the demo", play(planned.address, planned.demo_pace))
 
         _outlive_signals()
         await serve(planned.host, planned.port, when_ready)
     return 0
+
+
+async def _prepare(planned: Plan, home: Ports) -> list[tuple[str, str]]:
+    """Put the configuration in force, and say what will be shown when it is ready."""
+    if (file := home.settings.configuration) is not None:
+        await home.configurations.push(await asyncio.to_thread(_read, file), name=str(file))
+    if planned.is_demo:
+        await refuse_to_disturb(home)
+    return await _block(planned, home)
 
 
 def _outlive_signals() -> None:
@@ -234,7 +245,7 @@ async def follow(file: Path, home: Ports) -> None:
             if text == seen:
                 continue
             seen = text
-            configuration = await home.configurations.push(text, name=file.name)
+            configuration = await home.configurations.push(text, name=str(file))
         except DomainError as error:
             log.error("%s was changed, and is not taken; the configuration in force stays.\n%s", file, error)
         else:
@@ -291,13 +302,9 @@ def _print_block(block: list[tuple[str, str]]) -> None:
             print(f"  {heading}: {text}")
         sys.stdout.flush()
         return
-    grid = Table.grid(padding=(0, 2))
-    grid.add_column(style="dim")
-    grid.add_column(overflow="fold")
-    for heading, text in block:
-        grid.add_row(heading, Text(text))
     console.print()
     console.print(Text.assemble(("Tocsin is ready on ", "bold green"), (address, "bold green underline")))
     console.print()
-    console.print(grid)
+    for heading, text in block:
+        console.print(Text.assemble((f"{heading:15}", "dim"), text))  # never broken, so that it can be copied
     console.print()

@@ -57,6 +57,8 @@ def combine(stored: Alert, report: Alert) -> Alert:
 def merge(older: Alert, younger: Alert) -> Alert:
     """The younger report, starting when the earlier of both did, ending as the table of MG-2 says.
 
+    Whether the end counts as a `resolve_timeout` is always the younger's word, whoever's the end is.
+
     Source: `Alert.Merge` in Alertmanager 0.34, alert/alert.go; its clock is here the younger's `received_at`.
     """
     start = older if older.starts_at < younger.starts_at else younger
@@ -75,7 +77,6 @@ def merge(older: Alert, younger: Alert) -> Alert:
         starts_text=start.starts_text,
         ends_at=end.ends_at,
         ends_text=end.ends_text,
-        is_timeout=end.is_timeout,
     )
 
 

@@ -10,8 +10,8 @@ import yaml
 HIDDEN = "<secret>"
 """What Alertmanager and amtool write for a secret, and read back without complaint."""
 
-HIDDEN_URL = "http://<secret>"
-"""The same where amtool before 0.26 insists on an address."""
+HIDDEN_URL = "http://hidden.invalid/<secret>"
+"""The same where an address must stand, which amtool before 0.26 insists on; nobody will ever answer at this one."""
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from domain.alerts import Alert
+from domain.alerts import Alert, later
 from domain.groups import GroupEvents, Reported, shard
 from domain.labels import Fingerprint
 from domain.routing import GroupAddress, GroupId
@@ -110,9 +110,7 @@ class Door:
         for alert in alerts:
             known = durable.pop(alert.fingerprint, None)
             # A request that came later may have become durable first.
-            durable[alert.fingerprint] = (
-                known if known is not None and known.received_at > alert.received_at else alert
-            )
+            durable[alert.fingerprint] = known if known is not None and known.received_at > alert.received_at else alert
         while len(durable) > ALERTS_REMEMBERED:
             del durable[next(iter(durable))]
 
@@ -134,5 +132,5 @@ class Door:
         return (
             lease > timedelta(0)
             and alert.received_at - known.received_at < lease / 2
-            and alert.ends_at <= known.ends_at + lease / 2
+            and alert.ends_at <= later(known.ends_at, lease / 2)
         )

@@ -7,10 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from domain.alerts import END_OF_TIME, later
 from domain.configuration import Integration
 from domain.groups import TOMBSTONE_RETENTION, Member, ReasonCode
 from domain.labels import Fingerprint
 from domain.notifications import (
+    LOG_RETENTION,
     Delivery,
     Notification,
     NotificationLog,
@@ -36,7 +38,7 @@ ALERTS_PER_NOTIFICATION = 1000
 def grid_after(anchor: datetime, interval: timedelta, instant: datetime) -> datetime:
     """The first point of the grid `anchor + k × interval`, k ≥ 1, that is not before `instant` (TM-2)."""
     steps = -((anchor - instant) // interval)
-    return anchor + max(steps, 1) * interval
+    return later(anchor, max(steps, 1) * interval)
 
 
 def schedule(work: Working, since: datetime) -> None:
@@ -45,8 +47,11 @@ def schedule(work: Working, since: datetime) -> None:
     While anything is undecided or unsettled that is the next grid point; otherwise the first one at which a lease may
     have ended or a repeat falls due.  Before the first flush nothing moves it (TM-1).
     """
-    if work.present == 0:
+    if work.present == 0 and not work.pending:
         work.next_due_at = work.flushed_at = work.earliest_end = work.repeat_at = None
+        # The tick under way will find nothing and write nothing, so who comes next must not rely on it.
+        work.armed_at = None
+        work.has_news = work.is_flush_failed = False
         return
     if work.flushed_at is None:
         return
@@ -59,7 +64,8 @@ def schedule(work: Working, since: datetime) -> None:
     causes = [work.repeat_at + INSTANT] if work.repeat_at else []
     if work.earliest_end is not None:
         causes.append(work.earliest_end)
-    work.next_due_at = grid_after(work.flushed_at, interval, max(min(causes), since)) if causes else None
+    point = grid_after(work.flushed_at, interval, max(min(causes), since)) if causes else END_OF_TIME
+    work.next_due_at = point if point < END_OF_TIME else None
 
 
 def flush(work: Working, at: datetime) -> None:
@@ -70,11 +76,12 @@ def flush(work: Working, at: datetime) -> None:
     assert work.next_due_at is not None
     interval = work.route.group_interval
     work.flushed_at = work.next_due_at if at < work.next_due_at + interval else at
+    if work.armed_at is not None and work.armed_at <= at:
+        work.armed_at = None  # late or lost: either way it will bring nothing more
     firing, resolved = _look(work, at)
     work.is_flushed = True
     work.present_at_most = len(firing) + len(resolved)
-    _notify(work, firing, resolved, at)
-    work.has_news = False
+    work.has_news = _notify(work, firing, resolved, at)
     work.is_flush_failed = False
     if not work.pending:
         drop(work, resolved)
@@ -88,7 +95,7 @@ def settle(work: Working, result: Settled) -> None:
     log = work.logs.get(result.integration)
     pending = log.pending if log else None
     if log is None or pending is None or pending.delivery_id != result.delivery_id:
-        if result.is_delivered:
+        if result.is_delivered and (log is None or log.sent_at != result.settled_at):
             work.say(ReasonCode.LATE, result.detail, integration=result.integration)
         return
     work.pending = tuple(number for number in work.pending if number != result.integration)
@@ -107,7 +114,8 @@ def settle(work: Working, result: Settled) -> None:
         told = (work.member(fingerprint) for fingerprint in unpack(pending.resolved))
         drop(work, [member for member in told if member and not member.is_firing and member.dropped_at is None])
     _plan_repeat(work)
-    schedule(work, work.now)
+    # A flush that is due already is not put off: its tick is late, or on its way.
+    schedule(work, min(work.now, work.next_due_at or work.now))
 
 
 def drop(work: Working, members: Sequence[Member]) -> None:
@@ -116,7 +124,7 @@ def drop(work: Working, members: Sequence[Member]) -> None:
         work.put(replace(member, dropped_at=work.now))
     work.present -= len(members)
     if members:
-        work.say(ReasonCode.DROPPED, fingerprints=(member.alert.fingerprint for member in members))
+        work.say(ReasonCode.DROPPED, fingerprints=sorted(member.alert.fingerprint for member in members))
 
 
 def _look(work: Working, at: datetime) -> tuple[list[Member], list[Member]]:
@@ -131,34 +139,34 @@ def _look(work: Working, at: datetime) -> tuple[list[Member], list[Member]]:
             ended.append(member.alert.fingerprint)
         (firing if member.is_firing else resolved).append(member)
     if ended:
-        work.say(ReasonCode.LEASE_ENDED, fingerprints=ended)
+        work.say(ReasonCode.LEASE_ENDED, fingerprints=sorted(ended))
     work.firing = len(firing)
     for fingerprint, member in work.members.items():
-        if member.dropped_at is not None and member.dropped_at + TOMBSTONE_RETENTION < at:
-            if fingerprint not in work.changed:
-                work.forgotten.append(fingerprint)
+        if (
+            member.dropped_at is not None
+            and member.dropped_at + TOMBSTONE_RETENTION < at
+            and fingerprint not in work.changed
+        ):
+            work.forgotten.append(fingerprint)
     return firing, resolved
 
 
-def _notify(work: Working, firing: list[Member], resolved: list[Member], at: datetime) -> None:
-    integrations = work.receiver.integrations
+def _notify(work: Working, firing: list[Member], resolved: list[Member], at: datetime) -> bool:
+    """Decide for each integration; whether one could not be asked, because its last delivery is still under way."""
+    # A group that a new configuration emptied lives on only until its last deliveries are settled.
+    integrations = work.receiver.integrations if work.present else ()
     firing_names = frozenset(member.alert.fingerprint for member in firing)
     resolved_names = frozenset(member.alert.fingerprint for member in resolved)
     pending: list[int] = []
-    if not integrations:
+    is_any_unasked = False
+    if work.present and not integrations:
         work.say(ReasonCode.NO_INTEGRATION, work.receiver.name)
     for number, integration in enumerate(integrations):
+        if _is_under_way(work, number, at):
+            pending.append(number)
+            is_any_unasked = True
+            continue
         log = work.logs.get(number)
-        if log and log.pending:
-            if at < log.pending.deadline:
-                # Like Alertmanager, which takes no tick while a flush runs (TM-5): a second try now would page twice.
-                work.say(ReasonCode.UNSETTLED, log.pending.delivery_id, integration=number)
-                pending.append(number)
-                continue
-            work.superseded += 1
-            work.say(ReasonCode.SUPERSEDED, log.pending.delivery_id, integration=number)
-            log = replace(log, pending=None)
-            work.put_log(log)
         why = news(
             log,
             firing_names,
@@ -184,10 +192,27 @@ def _notify(work: Working, firing: list[Member], resolved: list[Member], at: dat
                 )
             )
             work.due += 1
-            work.say(ReasonCode.NOTIFY, why, integration=number)
+            work.say(ReasonCode.NOTIFY, f"{_counted(firing, told)}: {why}", integration=number)
             pending.append(number)
-    # An integration that the configuration no longer has can never answer; its pending delivery holds nothing up.
+    # The configuration may have lost an integration whose delivery is still under way.
+    pending += [number for number in work.pending if number >= len(integrations) and _is_under_way(work, number, at)]
     work.pending = tuple(pending)
+    return is_any_unasked
+
+
+def _is_under_way(work: Working, number: int, at: datetime) -> bool:
+    """Whether the integration's last delivery may still succeed; one that is past its deadline is superseded."""
+    log = work.logs.get(number)
+    if log is None or log.pending is None:
+        return False
+    if at < log.pending.deadline:
+        # Like Alertmanager, which takes no tick while a flush runs (TM-5): a second try now would page twice.
+        work.say(ReasonCode.UNSETTLED, log.pending.delivery_id, integration=number)
+        return True
+    work.superseded += 1
+    work.say(ReasonCode.SUPERSEDED, log.pending.delivery_id, integration=number)
+    work.put_log(replace(log, pending=None))
+    return False
 
 
 def _delivery(
@@ -217,7 +242,16 @@ def _delivery(
     )
 
 
+def _counted(firing: list[Member], told: list[Member]) -> str:
+    resolved = len(told) - len(firing)
+    if not resolved:
+        return f"{len(firing)} firing"
+    return f"{len(firing)} firing and {resolved} resolved" if firing else f"{resolved} resolved"
+
+
 def _plan_repeat(work: Working) -> None:
+    count = len(work.receiver.integrations)  # the log of an integration that is gone repeats nothing
     logs: Iterable[NotificationLog] = work.logs.values()
-    told = [log.sent_at for log in logs if log.sent_at is not None and log.firing]
-    work.repeat_at = min(told) + work.route.repeat_interval if told else None
+    told = [log.sent_at for log in logs if log.sent_at is not None and log.firing and log.integration < count]
+    # An entry that has expired repeats too, as a first notification (DD-10).
+    work.repeat_at = min(told) + min(work.route.repeat_interval, LOG_RETENTION) if told else None

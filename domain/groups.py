@@ -1,4 +1,4 @@
-"""Group: the alerts that one receiver hears of together; its stored state, what happens to it, and port `GroupStore`."""
+"""Group: the alerts that one receiver hears of together; its stored state, its events, and port `GroupStore`."""
 
 from __future__ import annotations
 
@@ -124,6 +124,7 @@ class Reported:
 
     @property
     def group_id(self) -> GroupId:
+        """The group that all of it concerns."""
         return self.group.group_id
 
     @property
@@ -146,6 +147,7 @@ class GroupEvents:
 
     @property
     def size(self) -> int:
+        """How many (alert × group) pairs of the ledger this is."""
         return sum(event.size for event in self.events)
 
 
@@ -236,6 +238,8 @@ class LogEntry:
     reported: Reported | None = None
     due_at: datetime | None = None
     settled: Settled | None = None
+    next_due_at: datetime | None = None
+    """When the group is looked at again, as this decision leaves it."""
 
 
 type Outgoing = Tick | Delivery | GroupEvents
@@ -332,7 +336,9 @@ class GroupStore(Protocol):
         """The newest first; `before` is the id of the last one already seen."""
         ...
 
-    async def list_entries(self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000) -> Sequence[LogEntry]:
+    async def list_entries(
+        self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000
+    ) -> Sequence[LogEntry]:
         """The trail of a group, or of one of its incidents, the oldest first; the latest `limit` of them."""
         ...
 

@@ -23,7 +23,7 @@ from domain.groups import (
     Woken,
 )
 from domain.labels import Fingerprint
-from domain.notifications import Settled, unpack
+from domain.notifications import Settled, pack, unpack
 from domain.routing import GroupAddress, GroupId
 from domain.situations import Situation
 from domain.working import Working
@@ -84,19 +84,17 @@ def _missing(state: GroupState, head: Head, event: Event, situation: Situation, 
         return None
     if head.configuration_version != situation.configuration.version:
         return Wanted()
-    match event:
-        case Settled():
-            if state.logs is None:
-                return Wanted(frozenset())
-            log = state.logs.get(event.integration)
-            told = unpack(log.pending.resolved) if log and log.pending else frozenset[Fingerprint]()
-            return None if told <= state.members.keys() else Wanted(told)
-        case Reported(received_at=at):
-            pass  # what was not yet due when the event came waits for its tick, which is under way
-        case Tick(due_at=due_at):
-            at = max(now, due_at)
-        case Woken():
-            at = now
+    if isinstance(event, Settled):
+        if state.logs is None:
+            return Wanted(frozenset())
+        log = state.logs.get(event.integration)
+        told = unpack(log.pending.resolved) if log and log.pending else frozenset[Fingerprint]()
+        # They are present until they are dropped here, so where one is loaded all were asked for.
+        return Wanted(told) if told and told.isdisjoint(state.members) else None
+    if isinstance(event, Reported):
+        at = event.received_at  # what was not yet due then waits for its tick, which is under way
+    else:
+        at = max(now, event.due_at) if isinstance(event, Tick) else now
     return Wanted() if head.next_due_at is not None and head.next_due_at <= at else None
 
 
@@ -139,7 +137,7 @@ def _open(work: Working, event: Reported) -> None:
         ReasonCode.OPENED,
         f"{first.labels.get('alertname', 'the first alert')} is older than group_wait: due at once"
         if is_old
-        else f"first flush after group_wait, at {work.next_due_at.isoformat()}",
+        else "first look after group_wait",
     )
 
 
@@ -157,7 +155,11 @@ def _fold_one(work: Working, alert: Alert, *, is_leading: bool) -> ReasonCode:
         was_firing = was_present and old.is_firing
         occurrence = old.occurrence
     end = work.situation.lease_end(merged, leased_at)
-    if end <= now and merged.ends_at > merged.received_at:
+    if (
+        end <= now
+        and merged.ends_at > merged.received_at
+        and (old is None or alert.received_at > old.alert.received_at)
+    ):
         # The lease ran out while the event waited in the queue: it counts from here (rule 7).
         leased_at = now
         end = work.situation.lease_end(merged, leased_at)
@@ -200,7 +202,7 @@ def _route_anew(work: Working) -> None:
                 if member.is_leading != (place == 0):
                     work.put(replace(member, is_leading=place == 0))
                 continue
-            if member.is_firing:
+            if member.is_firing and work.lease_end(member) > work.now:
                 _, alerts, further = moved.setdefault(address.group_id, (address, [], []))
                 (alerts if place == 0 else further).append(member.alert)
         if not is_staying:
@@ -220,14 +222,24 @@ def _route_anew(work: Working) -> None:
         work.firing -= member.is_firing
     work.present -= len(left)
     if left:
+        _await_no_longer(work, frozenset(member.alert.fingerprint for member in left))
         work.say(ReasonCode.MOVED, fingerprints=(member.alert.fingerprint for member in left))
     if route_id is not None:
         work.route_id = route_id
         work.has_news = work.has_news or work.flushed_at is not None
         work.say(ReasonCode.ROUTED_ANEW, configuration.version)
+        leading = next((member for member in work.present_members() if member.is_firing and member.is_leading), None)
+        if leading is not None and work.incident is None:
+            work.open_incident(leading.alert, work.now)
     else:
-        # No route leads here any more: whatever was pending or unsettled can no longer be told.
+        # No route leads here any more: nothing more is told, and what is under way is settled or superseded.
         work.route_id = configuration.root.id
-        work.pending = ()
         work.has_news = work.is_flush_failed = False
     schedule(work, work.now)
+
+
+def _await_no_longer(work: Working, names: frozenset[Fingerprint]) -> None:
+    """These have left: no result of a delivery drops them any more."""
+    for log in list(work.logs.values()):
+        if log.pending is not None and not names.isdisjoint(told := unpack(log.pending.resolved)):
+            work.put_log(replace(log, pending=replace(log.pending, resolved=pack(told - names))))

@@ -179,26 +179,23 @@ def list_alerts(
         selection: What is asked for.
         now: An alert that counts as resolved at this instant is not listed (MG-3).
     """
-    found: dict[Fingerprint, Member] = {}
-    groups: dict[Fingerprint, tuple[GroupId, ...]] = {}
+    found: dict[Fingerprint, tuple[Member, tuple[GroupId, ...]]] = {}
     for group_id, member in copies:
-        if group_id not in heads:
-            continue
-        name = member.alert.fingerprint
-        known = found.get(name)
-        if known is None:
-            found[name] = member
-            groups[name] = (group_id,)
-        else:
-            groups[name] += (group_id,)
-            # Copies differ only while a report is under way to some of the groups.
-            if known.alert.received_at < member.alert.received_at:
-                found[name] = member
+        if group_id in heads:
+            name = member.alert.fingerprint
+            if name not in found:
+                found[name] = (member, (group_id,))
+            else:
+                known, groups = found[name]
+                # Copies differ only while a report is under way to some of the groups.
+                if known.alert.received_at < member.alert.received_at:
+                    known = member
+                found[name] = (known, (*groups, group_id))
     receivers_of = _Receivers(situation.configuration, heads, selection)
     shown = []
     for name in sorted(found):
-        member = found[name]
-        receivers = receivers_of(groups[name])
+        member, groups = found[name]
+        receivers = receivers_of[groups]
         if receivers and _is_shown(member, situation, selection, now):
             shown.append(_alert(member.alert, receivers))
     return shown
@@ -245,25 +242,25 @@ def list_groups(
     ]
 
 
-class _Receivers:
-    """The receivers to show for an alert that these groups hold; few sets of groups are many alerts' own."""
+class _Receivers(dict[tuple[GroupId, ...], Sequence[ShownReceiver]]):
+    """The receivers to show for an alert that these groups hold, in the order of the routing tree.
+
+    Empty when none of them is asked for.  Reckoned once for all alerts that share their groups.
+    """
 
     def __init__(self, configuration: Configuration, heads: Mapping[GroupId, Head], selection: Selection) -> None:
+        super().__init__()
         self._configuration = configuration
         self._heads = heads
         self._selection = selection
-        self._known: dict[tuple[GroupId, ...], Sequence[ShownReceiver]] = {}
 
-    def __call__(self, groups: tuple[GroupId, ...]) -> Sequence[ShownReceiver]:
-        """In the order of the routing tree; empty when none of them is asked for."""
-        known = self._known.get(groups)
-        if known is None:
-            heads = sorted([self._heads[group_id] for group_id in groups], key=lambda head: head.route_id)
-            known = [_receiver(self._configuration, head.receiver) for head in heads]
-            if not any(self._selection.takes_receiver(receiver["labels"]) for receiver in known):
-                known = []
-            self._known[groups] = known
-        return known
+    def __missing__(self, groups: tuple[GroupId, ...]) -> Sequence[ShownReceiver]:
+        heads = sorted([self._heads[group_id] for group_id in groups], key=lambda head: head.route_id)
+        receivers = [_receiver(self._configuration, head.receiver) for head in heads]
+        if not any(self._selection.takes_receiver(receiver["labels"]) for receiver in receivers):
+            receivers = []
+        self[groups] = receivers
+        return receivers
 
 
 def _receiver(configuration: Configuration, name: str) -> ShownReceiver:

@@ -39,8 +39,12 @@ class Queues(Protocol):
     are not.  What is sent may be received more than once; within one session of `groups` the order is kept.
     """
 
-    async def send_events(self, events: Sequence[GroupEvents]) -> None:
-        """To queue `groups`, in the session of each message's shard; all groups of a message share one shard."""
+    async def send_events(self, events: Sequence[GroupEvents], *, replacing: int = 0) -> None:
+        """To queue `groups`, in the session of each message's shard; all groups of a message share one shard.
+
+        Where they stand for a message that was accepted before and addressed anew, `replacing` is the size of that
+        one: the ledger counts it once.
+        """
         ...
 
     async def send_ticks(self, ticks: Sequence[Tick]) -> None:

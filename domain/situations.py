@@ -23,6 +23,7 @@ class Situation:
     """`compat: strict`: Alertmanager's behaviour exactly, its defects included."""
 
     def lease_end(self, alert: Alert, leased_at: datetime) -> datetime:
+        """From when on the alert counts as resolved, under these rules."""
         return lease_end(alert, leased_at, self.listening_since, is_strict=self.is_strict)
 
 

@@ -13,7 +13,9 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 LATEST = datetime.max.replace(tzinfo=UTC)
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?P<fraction>\d+))?(?:Z|[+-]\d\d:\d\d)", re.ASCII)
+_RFC3339 = re.compile(
+    r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.(?P<fraction>\d+))?(?:Z|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.ASCII
+)
 
 # What Alertmanager's API takes beside it; a group is empty or missing where its part is.
 _VARIANT = re.compile(
@@ -94,14 +96,19 @@ def print_instant(instant: datetime, text: str = "") -> str:
     return text or _in_go(instant, f"{instant.microsecond:06d}")
 
 
-@lru_cache(maxsize=16384)
 def print_milliseconds(instant: datetime) -> str:
-    """As Alertmanager's API prints it: milliseconds, with the offset it came with (WH-9).
+    """As Alertmanager's API prints it: milliseconds, with the offset it came with (WH-9)."""
+    # Instants that differ in their offsets only are equal, so no cache can tell them apart.
+    return _print_utc(instant) if instant.tzinfo is UTC else _print_milliseconds(instant)
 
-    Cached, as `read_instant` is: printing costs most of what showing an alert does.
-    """
+
+def _print_milliseconds(instant: datetime) -> str:
     text = instant.isoformat("T", "milliseconds")
     return f"{text[:-6]}Z" if text.endswith("+00:00") else text
+
+
+# Printing costs most of what showing an alert does, and the alerts of one request share their times.
+_print_utc = lru_cache(maxsize=16384)(_print_milliseconds)
 
 
 def _in_go(instant: datetime, fraction: str) -> str:

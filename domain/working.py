@@ -82,13 +82,16 @@ class Working:
 
     @property
     def route(self) -> Route:
+        """The route that leads here."""
         return self.situation.configuration.routes[self.route_id]
 
     @property
     def receiver(self) -> Receiver:
+        """Who is told."""
         return self.situation.configuration.receiver(self.route.receiver)
 
     def member(self, fingerprint: Fingerprint) -> Member | None:
+        """That member as it is now, perhaps a tombstone; None also when it is not loaded."""
         return self.changed.get(fingerprint) or self.members.get(fingerprint)
 
     def present_members(self) -> Iterable[Member]:
@@ -102,6 +105,7 @@ class Working:
                 yield member
 
     def lease_end(self, member: Member) -> datetime:
+        """From when on the member counts as resolved."""
         return self.situation.lease_end(member.alert, member.leased_at)
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -114,12 +118,15 @@ class Working:
         integration: int | None = None,
         fingerprints: Iterable[Fingerprint] = (),
     ) -> None:
+        """Add one clause to the trail."""
         self.reasons.append(Reason(code, text, integration, tuple(fingerprints)))
 
     def put(self, member: Member) -> None:
+        """Keep this in the place of whatever was known of the alert; the head's counts are the caller's to mend."""
         self.changed[member.alert.fingerprint] = member
 
     def put_log(self, log: NotificationLog) -> None:
+        """Keep this in the place of the integration's log."""
         self.logs[log.integration] = self.changed_logs[log.integration] = log
 
     def open_incident(self, first: Alert, at: datetime) -> None:
@@ -148,14 +155,15 @@ class Working:
             self.armed_at = self.next_due_at
         reported = event if isinstance(event, Reported) else None
         incident = self._incident()
-        if not self.reasons and not self.outbox and reported is None:
+        if not self.reasons and not self.outbox and reported is None and self.armed_at == self.before.armed_at:
             return NO_NEWS
         head = self._head(incident)
         last = incident or self.before.incident
         return Decision(
             head=head,
             members=tuple(self.changed.values()),
-            forgotten=tuple(self.forgotten),
+            # What was forgotten at the flush may have been reported anew since.
+            forgotten=tuple([name for name in self.forgotten if name not in self.changed]) if self.forgotten else (),
             logs=tuple(self.changed_logs.values()),
             incident=incident if incident != self.before.incident else None,
             entry=LogEntry(
@@ -176,6 +184,7 @@ class Working:
                 reported=reported,
                 due_at=event.due_at if isinstance(event, Tick) else None,
                 settled=event if isinstance(event, Settled) else None,
+                next_due_at=self.next_due_at,
             )
             if self.reasons or reported
             else None,

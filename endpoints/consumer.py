@@ -20,6 +20,9 @@ LONGEST_WAIT_SECONDS = 15.0
 PATIENCE_SECONDS = 240.0
 """Shorter than the five minutes for which a message's lock is renewed."""
 
+SIZE = "size"
+"""The application property that tells how many (alert × group) pairs of the ledger a message carries."""
+
 type Consumer = Callable[[func.ServiceBusMessage], Awaitable[None]]
 
 
@@ -39,10 +42,14 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
             except UnavailableError as error:
                 await _wait_out(handler, message, error)
             except RejectedError as error:
-                log.error("a message of queue %s is parked: %s", queue, error)
-                await ports().queues.park(queue, message.get_body(), str(error))
+                await _park(message, error)
 
         return run
+
+    async def _park(message: func.ServiceBusMessage, error: RejectedError) -> None:
+        log.error("a message of queue %s is parked: %s", queue, error)
+        size = message.application_properties.get(SIZE, 0)
+        await ports().queues.park(queue, message.get_body(), str(error), int(size))
 
     async def _wait_out(handler: Consumer, message: func.ServiceBusMessage, error: UnavailableError) -> None:
         wait, waited = FIRST_WAIT_SECONDS, 0.0
@@ -56,8 +63,7 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
             except UnavailableError as again:
                 error = again
             except RejectedError as refusal:
-                log.error("a message of queue %s is parked: %s", queue, refusal)
-                return await ports().queues.park(queue, message.get_body(), str(refusal))
+                return await _park(message, refusal)
         raise error
 
     return wrap

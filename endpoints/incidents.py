@@ -1,3 +1,306 @@
-"""Placeholder."""
+"""Incidents: what they are and why somebody was told of them or was not; as JSON, and as pages for people."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Literal
+
 import azure.functions as func
-blueprint = func.Blueprint()
+from pydantic import Field
+
+from adapters.wiring import ports
+from domain.alerts import Alert
+from domain.errors import NotFoundError, RejectedError
+from domain.explaining import EventName, Explained, explain, reported_alerts
+from domain.groups import Incident, Member
+from endpoints.pages import NO_SUCH_INCIDENT, incident_page, list_page, page
+from endpoints.pipeline import endpoint
+from endpoints.shapes import Page, Query, Shape, read_query, show
+
+blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
+
+FOLDS_AWAITED_SECONDS = 1.0
+"""So long an answer waits for what this process has acknowledged to be folded, so that it shows it."""
+
+CURRENT_ALERTS_SHOWN = 1000
+INCIDENTS_LOOKED_AT = 10_000
+"""One answer looks through so many at most for those of a wanted status; `next` says where to go on."""
+
+type Status = Literal["triggered", "resolved"]
+
+
+# --- shapes ---------------------------------------------------------------------------------------------------------
+
+
+class IncidentsQuery(Page):
+    """Which incidents are wanted."""
+
+    before: str | None = Field(None, description="The id of the last one seen: what follows it is wanted.")
+    status: Status | None = None
+
+
+class TimelineQuery(Query):
+    """How much of the timeline is wanted."""
+
+    limit: int = Field(1000, ge=1, le=10_000, description="At most so many entries, the latest ones.")
+
+
+class IncidentSummary(Shape):
+    """One occurrence of a group, from its first firing alert until none fires and the resolve is settled."""
+
+    id: str
+    url: str
+    """The page for people."""
+    title: str
+    status: Status
+    receiver: str
+    group_id: str
+    group_key: str
+    group_labels: dict[str, str]
+    opened_at: datetime
+    resolved_at: datetime | None
+    firing: int
+    alerts: int
+    """How many alerts are or were part of it."""
+    pages: int
+    """How many notifications became due."""
+
+
+class Incidents(Shape):
+    """The newest first."""
+
+    incidents: list[IncidentSummary]
+    next: str | None
+    """Give this as `before` for what follows; None at the end.  With a status wanted, a part may be short or empty."""
+
+
+class AlertShape(Shape):
+    """One alert, as it was reported."""
+
+    fingerprint: str
+    status: Literal["firing", "resolved"]
+    labels: dict[str, str]
+    annotations: dict[str, str]
+    starts_at: datetime
+    ends_at: datetime
+    """Until when its sender vouched for it, or when it ended."""
+    received_at: datetime
+    generator_url: str
+
+
+class ReasonShape(Shape):
+    """One clause of a decision: what, about whom, and the detail in words."""
+
+    code: str
+    text: str
+    integration: int | None
+    fingerprints: list[str]
+
+
+class DeliveryResult(Shape):
+    """How a delivery ended."""
+
+    delivery_id: str
+    integration: int
+    is_delivered: bool
+    attempts: int
+    answer: str
+
+
+class TimelineEntry(Shape):
+    """One event and all that was decided about it, also what was not sent, and why."""
+
+    revision: int
+    at: datetime
+    event: EventName
+    words: str
+    """The whole entry as one sentence."""
+    clauses: list[str]
+    """The parts of that sentence."""
+    reasons: list[ReasonShape]
+    alerts: list[AlertShape]
+    """What the event reported."""
+    result: DeliveryResult | None
+    next_due_at: datetime | None
+    configuration_version: str
+
+
+class IncidentDetail(IncidentSummary):
+    """The incident with its timeline."""
+
+    current_alerts: list[AlertShape]
+    """While it is triggered: the alerts of its group, the firing ones first; at most 1,000."""
+    timeline: list[TimelineEntry]
+    """The oldest first."""
+    is_timeline_cut: bool
+    """Whether there are earlier entries than these."""
+
+
+# --- handlers -------------------------------------------------------------------------------------------------------
+
+
+@endpoint(blueprint, "GET", "api/v1/incidents")
+async def list_incidents(request: func.HttpRequest) -> func.HttpResponse:
+    """The incidents, the newest first."""
+    found, following = await _find(read_query(IncidentsQuery, request))
+    return show(Incidents(incidents=[_summary(incident) for incident in found], next=following))
+
+
+@endpoint(blueprint, "GET", "api/v1/incidents/{id}")
+async def show_incident(request: func.HttpRequest) -> func.HttpResponse:
+    """One incident with its timeline: every event and every decision with its reason."""
+    query = read_query(TimelineQuery, request)
+    incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
+    return show(
+        IncidentDetail(
+            **dict(_summary(incident)),
+            current_alerts=[_alert(member.alert, is_firing=member.is_firing) for member in members],
+            timeline=[_entry(explained) for explained in trail],
+            is_timeline_cut=is_cut,
+        )
+    )
+
+
+@endpoint(blueprint, "GET", "incidents")
+async def list_incidents_page(request: func.HttpRequest) -> func.HttpResponse:
+    """The list of incidents for people."""
+    found, following = await _find(read_query(IncidentsQuery, request))
+    return page(list_page(found, following, now=ports().clock(), up=_up(request)))
+
+
+@endpoint(blueprint, "GET", "incidents/{id}")
+async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
+    """One incident for people: where the links in notifications lead."""
+    query = read_query(TimelineQuery, request)
+    try:
+        incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
+    except NotFoundError:
+        return page(NO_SUCH_INCIDENT, 404)
+    return page(incident_page(incident, trail, members, now=ports().clock(), is_cut=is_cut, up=_up(request)))
+
+
+# The host takes an empty route for none at all; this one is the root, once AzureWebJobsDisableHomepage frees it.
+@endpoint(blueprint, "GET", "/")
+async def show_home(request: func.HttpRequest) -> func.HttpResponse:
+    """Lead people to the list of incidents."""
+    return func.HttpResponse(status_code=302, headers={"Location": "incidents"})
+
+
+# --- gathering ------------------------------------------------------------------------------------------------------
+
+
+async def _find(query: IncidentsQuery) -> tuple[Sequence[Incident], str | None]:
+    """The incidents that the query wants, and behind which one to go on."""
+    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    groups, before = ports().groups, query.before
+    if before is not None:
+        try:
+            await groups.get_incident(before)
+        except NotFoundError as error:
+            raise RejectedError(f"query parameter 'before': {error}") from error
+    found: list[Incident] = []
+    for _ in range(0, INCIDENTS_LOOKED_AT, 1000):
+        size = 1000 if query.status else query.limit + 1
+        incidents = await groups.list_incidents(before=before, limit=size)
+        for place, incident in enumerate(incidents):
+            if query.status in (None, _status(incident)):
+                found.append(incident)
+            if len(found) == query.limit and place + 1 < len(incidents):
+                return found, incident.id
+        if len(incidents) < size:
+            return found, None
+        before = incidents[-1].id
+        await asyncio.sleep(0)  # the store may have answered without ever leaving the loop to others
+    return found, before
+
+
+async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Explained], Sequence[Member], bool]:
+    """The incident, its trail in words, its alerts while it lasts, and whether the trail goes further back."""
+    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    groups = ports().groups
+    incident = await groups.get_incident(incident_id)
+    entries = await groups.list_entries(incident.group_id, incident=incident.id, limit=limit + 1)
+    members: list[Member] = []
+    if incident.resolved_at is None:
+        members = [member for _, member in await groups.list_members([incident.group_id])]
+        members.sort(key=lambda member: (not member.is_firing, sorted(member.alert.labels.items())))
+    trail = explain(entries[-limit:], [member.alert for member in members])
+    return incident, trail, members[:CURRENT_ALERTS_SHOWN], len(entries) > limit
+
+
+def _status(incident: Incident) -> Status:
+    return "triggered" if incident.resolved_at is None else "resolved"
+
+
+def _up(request: func.HttpRequest) -> str:
+    """What leads from this page's folder to the folder that holds `incidents`, wherever a proxy may have put us."""
+    path = request.url.partition("?")[0]
+    return ("../" if "id" in request.route_params else "") + ("../" if path.endswith("/") else "")
+
+
+# --- showing --------------------------------------------------------------------------------------------------------
+
+
+def _summary(incident: Incident) -> IncidentSummary:
+    return IncidentSummary(
+        id=incident.id,
+        url=f"{ports().settings.external_url.rstrip('/')}/incidents/{incident.id}",
+        title=incident.title,
+        status=_status(incident),
+        receiver=incident.receiver,
+        group_id=incident.group_id,
+        group_key=incident.group_key,
+        group_labels=dict(incident.group_labels),
+        opened_at=incident.opened_at,
+        resolved_at=incident.resolved_at,
+        firing=incident.firing,
+        alerts=incident.alerts,
+        pages=incident.pages,
+    )
+
+
+def _alert(alert: Alert, *, is_firing: bool) -> AlertShape:
+    return AlertShape(
+        fingerprint=alert.fingerprint,
+        status="firing" if is_firing else "resolved",
+        labels=dict(alert.labels),
+        annotations=dict(alert.annotations),
+        starts_at=alert.starts_at,
+        ends_at=alert.ends_at,
+        received_at=alert.received_at,
+        generator_url=alert.generator_url,
+    )
+
+
+def _entry(explained: Explained) -> TimelineEntry:
+    entry, settled = explained.entry, explained.entry.settled
+    return TimelineEntry(
+        revision=entry.revision,
+        at=entry.at,
+        event=explained.event,
+        words=explained.words,
+        clauses=list(explained.clauses),
+        reasons=[
+            ReasonShape(
+                code=reason.code,
+                text=reason.text,
+                integration=reason.integration,
+                fingerprints=list(reason.fingerprints),
+            )
+            for reason in entry.reasons
+        ],
+        alerts=[_alert(alert, is_firing=alert.ends_at > alert.received_at) for alert in reported_alerts(entry)],
+        result=DeliveryResult(
+            delivery_id=settled.delivery_id,
+            integration=settled.integration,
+            is_delivered=settled.is_delivered,
+            attempts=settled.attempts,
+            answer=settled.detail,
+        )
+        if settled
+        else None,
+        next_due_at=entry.next_due_at,
+        configuration_version=entry.configuration_version,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ import msgspec
 from adapters.lanes import DUPLICATE_WINDOW_SECONDS, Held, new_lanes, stamp
 from adapters.messages import REPLAYED, OutgoingMessage
 from adapters.sqlite.journal import Journal
-from domain.errors import NotFoundError
+from domain.errors import NotFoundError, UnavailableError
 from domain.queues import DeadLetter, QueueName
 
 BODIES_IN_MEMORY_BYTES = 64 * 1024 * 1024
@@ -52,6 +53,8 @@ class SqliteBroker:
         self._parcel: _Parcel | None = None
         self._completed: list[tuple[int]] = []
         self._parcels_completed: list[tuple[int]] = []
+        self._dying: list[_Kept] = []
+        """Buried in the transaction under way, and locked until that is durable."""
         self._accepted = 0
         self.lanes = new_lanes()
         self._number = 0
@@ -78,7 +81,8 @@ class SqliteBroker:
 
     # --- sending ----------------------------------------------------------------------------------------------------
 
-    async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage]) -> None:
+    async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage], *, replacing: int = 0) -> None:
+        self._accepted -= replacing
         now = self._clock()
         for message in messages:
             if not message.id or self._is_first(queue, message.id, now):
@@ -104,12 +108,11 @@ class SqliteBroker:
             if now - self._purged_at > DUPLICATE_WINDOW_SECONDS / 10:
                 self._purged_at = now
                 db.execute("delete from sent where at < ?", (now - DUPLICATE_WINDOW_SECONDS,))
-            (count,) = db.execute(
-                "insert into sent values (?1, ?2, ?3) on conflict do update set at = iif(at < ?4, ?3, at)"
-                " returning at = ?3",
+            written = db.execute(
+                "insert into sent values (?, ?, ?) on conflict do update set at = excluded.at where at < ?",
                 (queue, id, now, now - DUPLICATE_WINDOW_SECONDS),
-            ).fetchone()
-        return bool(count)
+            )
+        return written.rowcount == 1
 
     def write(self, db: sqlite3.Connection) -> None:
         """Everything sent and completed since the last commit."""
@@ -137,6 +140,11 @@ class SqliteBroker:
         """What was sent is durable: hand it out."""
         sent, self._sent = self._sent, []
         self._forget()
+        self._completed.clear()
+        self._parcels_completed.clear()
+        dead, self._dying = self._dying, []
+        for message in dead:
+            self.complete(message)
         if not sent:
             return
         now = self._clock()
@@ -149,15 +157,16 @@ class SqliteBroker:
             self.lanes[message.queue].put(message, now)
 
     def undone(self) -> None:
-        """Forget what was not committed; a message completed in vain comes again after the next start."""
+        """Forget what was not committed; what is completed is deleted by the next commit instead."""
         self._sent.clear()
         self._forget()
+        alive, self._dying = self._dying, []
+        for message in alive:
+            self._put_back(message)
 
     def _forget(self) -> None:
         self._parcel = None
         self._accepted = 0
-        self._completed.clear()
-        self._parcels_completed.clear()
 
     # --- receiving --------------------------------------------------------------------------------------------------
 
@@ -168,7 +177,11 @@ class SqliteBroker:
             return None
         assert isinstance(message, _Kept)
         if message.body is None:
-            self._fetch(message)
+            try:
+                self._fetch(message)
+            except sqlite3.Error as error:
+                self.lanes[queue].put_back(message)
+                raise UnavailableError(f"the store failed: {error}") from error
         assert message.body is not None
         self._body_bytes -= len(message.body)
         return message
@@ -206,24 +219,23 @@ class SqliteBroker:
     def abandon(self, message: Held, reason: str) -> None:
         """Its handler failed: it comes again, before the others of its session, or is dead after too many failures."""
         assert isinstance(message, _Kept)
-        if message.count_failure():
-            with self._journal.writing():
-                self._bury(
-                    message.queue,
-                    message.session,
-                    "dead",
-                    reason,
-                    message.delivery_count,
-                    message.size,
-                    message.body or b"",
-                )
-            self.complete(message)
-            return
-        if message.parcel is None:
-            with self._journal.writing() as db:
-                db.execute(
-                    "update messages set delivery_count = ? where number = ?", (message.delivery_count, message.number)
-                )
+        is_dead = message.count_failure()
+        failures = message.delivery_count
+        # Its handler may have failed because the store does: the message must be let go of all the same.
+        with contextlib.suppress(UnavailableError):
+            if is_dead:
+                with self._journal.writing():
+                    self._bury(
+                        message.queue, message.session, "dead", reason, failures, message.size, message.body or b""
+                    )
+                self._dying.append(message)
+                return
+            if message.parcel is None:
+                with self._journal.writing() as db:
+                    db.execute("update messages set delivery_count = ? where number = ?", (failures, message.number))
+        self._put_back(message)
+
+    def _put_back(self, message: _Kept) -> None:
         self._body_bytes += len(message.body or b"")
         self.lanes[message.queue].put_back(message)
 
@@ -268,7 +280,7 @@ class SqliteBroker:
                 "select number, queue, kind, reason, at, delivery_count, size, body from dead_letters where number = ?",
                 (int(dead_letter_id),),
             ).fetchone()
-        if row is None:
+        if row is None or str(row[0]) != dead_letter_id:
             raise NotFoundError(f"no dead letter {dead_letter_id!r}")
         return row
 

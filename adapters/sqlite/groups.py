@@ -58,7 +58,7 @@ class SqliteGroupStore:
         self._clock = clock
         self._rows = WriteBehind(journal, [HEADS, MEMBERS, LOGS, INCIDENTS])
         self._heads: dict[GroupId, _Cached] = {}
-        self._entries: list[tuple[int, int, float, bytes]] = []
+        self._entries: dict[int, tuple[int, float, bytes]] = {}
         self._outbox: list[tuple[int, str, str, float, bytes]] = []
         self._cleared: list[tuple[int]] = []
         self._counts: Counter[str] = Counter()
@@ -113,7 +113,9 @@ class SqliteGroupStore:
     def _find_head(self, group_id: GroupId) -> _Cached | None:
         cached = self._heads.get(group_id)
         if cached is None and (row := self._find(HEADS, (group_id,))) is not None:
-            names = {row[1] for row in self._group_rows(MEMBERS, group_id)}
+            stored = self._journal.db.execute("select fingerprint from members where group_id = ?", (group_id,))
+            names = {name for (name,) in stored}
+            names.update(name for _, name in self._rows.group_rows(MEMBERS, group_id))  # a deleted one does no harm
             cached = self._keep(_Cached(decode(Head, row[4]), row[3], names))
         return cached
 
@@ -146,36 +148,45 @@ class SqliteGroupStore:
 
     def _put(self, head: Head, decision: Decision, outbox: list[Outgone]) -> None:
         id = head.id
-        put = self._rows.put
+        # All is encoded before anything is changed: a decision that cannot be written leaves no trace.
+        rows: list[tuple[Table, Key, Row]] = []
+        for member in decision.members:
+            name = member.alert.fingerprint
+            dropped = member.dropped_at.timestamp() if member.dropped_at else None
+            rows.append((MEMBERS, (id, name), (id, name, dropped, encode(member))))
+        for name in decision.forgotten:
+            rows.append((MEMBERS, (id, name), None))
+        for log in decision.logs:
+            rows.append((LOGS, (id, log.integration), (id, log.integration, encode(log))))
+        if (incident := decision.incident) is not None:
+            rows.append((INCIDENTS, (incident.id,), (incident.id, incident.opened_at.timestamp(), encode(incident))))
+        due = head.next_due_at.timestamp() if head.next_due_at else None
+        document = encode(head)
+        entry = decision.entry
+        entry_document = encode(entry) if entry else b""
+        outgoing_documents = [encode(outgoing) for outgoing in decision.outbox]
+
         cached = self._heads.get(id)
         if cached is None:
             cached = self._keep(_Cached(head, 0, set()))
         cached.head = head
-        if (entry := decision.entry) is not None:
+        if entry is not None:
             self._entry_number += 1
-            self._entries.append((self._entry_number, cached.last_entry, entry.at.timestamp(), encode(entry)))
+            self._entries[self._entry_number] = (cached.last_entry, entry.at.timestamp(), entry_document)
             cached.last_entry = self._entry_number
             self._count(entry.tally)
-        due = head.next_due_at.timestamp() if head.next_due_at else None
-        put(HEADS, (id,), (id, head.present, due, cached.last_entry, encode(head)))
-        for member in decision.members:
-            name = member.alert.fingerprint
-            cached.names.add(name)
-            dropped = member.dropped_at.timestamp() if member.dropped_at else None
-            put(MEMBERS, (id, name), (id, name, dropped, encode(member)))
-        for name in decision.forgotten:
-            cached.names.discard(name)
-            put(MEMBERS, (id, name), None)
-        for log in decision.logs:
-            put(LOGS, (id, log.integration), (id, log.integration, encode(log)))
-        if (incident := decision.incident) is not None:
-            put(INCIDENTS, (incident.id,), (incident.id, incident.opened_at.timestamp(), encode(incident)))
+        put = self._rows.put
+        put(HEADS, (id,), (id, head.present, due, cached.last_entry, document))
+        for row in rows:
+            put(*row)
+        cached.names.update([member.alert.fingerprint for member in decision.members])
+        cached.names.difference_update(decision.forgotten)
         if not decision.outbox:
             return
         at = self._clock()
-        for outgoing in decision.outbox:
+        for outgoing, document in zip(decision.outbox, outgoing_documents, strict=True):
             self._outbox_number += 1
-            self._outbox.append((self._outbox_number, id, kind_of(outgoing), at, encode(outgoing)))
+            self._outbox.append((self._outbox_number, id, kind_of(outgoing), at, document))
             outbox.append(Outgone(id, str(self._outbox_number), outgoing))
 
     def _count(self, tally: Tally) -> None:
@@ -190,7 +201,9 @@ class SqliteGroupStore:
     def write(self, db: sqlite3.Connection) -> None:
         """Everything of this commit but the rows, which are written behind."""
         if self._entries:
-            db.executemany("insert into entries values (?, ?, ?, ?)", self._entries)
+            db.executemany(
+                "insert into entries values (?, ?, ?, ?)", [(number, *entry) for number, entry in self._entries.items()]
+            )
         if self._counts:
             db.executemany(
                 "insert into ledger values (?, ?) on conflict do update set count = count + excluded.count",
@@ -203,15 +216,18 @@ class SqliteGroupStore:
 
     def done(self) -> None:
         """It is durable."""
-        self._entries.clear()
-        self._counts.clear()
-        self._outbox.clear()
+        self._forget()
         self._cleared.clear()
 
     def undone(self) -> None:
-        """Forget what was not committed."""
-        self.done()
+        """Forget what was not committed; what was sent is deleted by the next commit instead."""
+        self._forget()
         self._heads.clear()
+
+    def _forget(self) -> None:
+        self._entries.clear()
+        self._counts.clear()
+        self._outbox.clear()
 
     async def clear_outbox(self, sent: Sequence[Outgone]) -> None:
         self._cleared.extend([(int(outgone.key),) for outgone in sent])
@@ -291,13 +307,16 @@ class SqliteGroupStore:
         entries: list[LogEntry] = []
         number = cached.last_entry if cached else 0
         while number and len(entries) < limit:
-            row = self._journal.db.execute(
-                "select previous, document from entries where number = ?", (number,)
-            ).fetchone()
+            row = (
+                self._entries.get(number)
+                or self._journal.db.execute(
+                    "select previous, at, document from entries where number = ?", (number,)
+                ).fetchone()
+            )
             if row is None:
-                break  # older than is kept, or not yet committed
+                break  # older than is kept
             number = row[0]
-            entry = decode(LogEntry, row[1])
+            entry = decode(LogEntry, row[2])
             if incident is None or entry.incident == incident:
                 entries.append(entry)
             elif entries:
@@ -307,8 +326,13 @@ class SqliteGroupStore:
     async def forget(self, now: datetime) -> None:
         with self._journal.writing() as db:
             self._rows.settle()
-            self._heads.clear()  # what it knows of members is no longer so
-            db.execute("delete from members where dropped_at < ?", ((now - TOMBSTONE_RETENTION).timestamp(),))
+            forgotten = db.execute(
+                "delete from members where dropped_at < ? returning group_id, fingerprint",
+                ((now - TOMBSTONE_RETENTION).timestamp(),),
+            )
+            for group_id, name in forgotten.fetchall():
+                if (cached := self._heads.get(group_id)) is not None:
+                    cached.names.discard(name)
         await self._journal.committed()
 
     async def tally(self) -> Tally:

@@ -101,6 +101,7 @@ class Journal:
         except sqlite3.Error as error:
             self._lock.close()
             raise UnavailableError(f"{path} cannot be opened: {error}") from error
+        self.is_closed = False
         self._checkpointer = Checkpointer(self.db, path)
         self._participants: list[Participant] = []
         self._waiters: list[asyncio.Future[None]] | None = None
@@ -199,5 +200,6 @@ class Journal:
         """Commit what is under way and let go of the file."""
         self._checkpointer.stop()
         self._commit()
+        self.is_closed = True
         self.db.close()
         self._lock.close()

@@ -70,8 +70,8 @@ type Layer = list[dict[Any, dict[Key, Row]]]
 class WriteBehind:
     """The rows that are committed, in the redo log, and not yet in their tables; read them here first.
 
-    `write` puts what changed since the last commit into one redo record.  Every few seconds what has gathered is spilled
-    into the tables, in key order, a few hundred rows a commit, and the redo records that it covers are deleted.
+    `write` puts what changed since the last commit into one redo record.  Every few seconds what has gathered is
+    spilled into the tables, in key order, a few hundred rows a commit, and the redo records that it covers are deleted.
     """
 
     def __init__(self, journal: Journal, tables: Iterable[Table]) -> None:
@@ -169,11 +169,16 @@ class WriteBehind:
             self._timer = asyncio.get_running_loop().call_later(SPILL_SECONDS, self._begin_spill)
 
     def undone(self) -> None:
-        """Forget what was not committed, and read again what was."""
+        """Forget what was not committed; what was is still in the redo log, and is spilled anew."""
         self._is_settled = False
         self._left = None
-        self._changed, self._gathered, self._spilling = self._new_layer(), self._new_layer(), self._new_layer()
-        self._recover()
+        self._changed = self._new_layer()
+        # Nothing is read here: the file may be what failed.
+        spilling, self._spilling = self._spilling, self._new_layer()
+        for older, gathered in zip(spilling, self._gathered, strict=True):
+            for first, group in older.items():
+                gathered[first] = group | gathered.get(first, {})
+        self._plan()
 
     def _recover(self) -> None:
         for number, record in self._journal.db.execute("select number, rows from redo order by number").fetchall():
@@ -186,7 +191,7 @@ class WriteBehind:
 
     def _begin_spill(self) -> None:
         self._timer = None
-        if self._left is not None:
+        if self._left is not None or self._journal.is_closed:
             return
         self._spilling, self._gathered = self._gathered, self._new_layer()
         self._spill_mark = self._redo_number
@@ -202,8 +207,8 @@ class WriteBehind:
         self._spill(self._left)
 
     def _spill(self, left: Iterator[tuple[int, Row, Key]]) -> None:
-        if left is not self._left:
-            return  # settled or undone meanwhile
+        if left is not self._left or self._journal.is_closed:
+            return  # settled or undone meanwhile; at the next start the redo log is read again
         items = list(islice(left, ROWS_AT_ONCE))
         is_last = len(items) < ROWS_AT_ONCE
         try:
@@ -215,9 +220,7 @@ class WriteBehind:
             return  # undone, and so gathered again from the redo log; the next commit plans another spill
         self._journal.committed().add_done_callback(lambda committed: self._spilled(committed, left, is_last=is_last))
 
-    def _spilled(
-        self, committed: asyncio.Future[None], left: Iterator[tuple[int, Row, Key]], *, is_last: bool
-    ) -> None:
+    def _spilled(self, committed: asyncio.Future[None], left: Iterator[tuple[int, Row, Key]], *, is_last: bool) -> None:
         if committed.exception() is not None or left is not self._left:
             return
         if is_last:

@@ -150,7 +150,7 @@ def _parse(body: bytes) -> list[PostableAlert]:
     except ValidationError:
         # What a strict reader refuses, Go's may take.
         return _parse_as_go(body)
-    if any([alert.labels is None for alert in posted]):
+    if any(alert.labels is None for alert in posted):
         return _parse_as_go(body)
     return posted
 

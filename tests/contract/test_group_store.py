@@ -155,9 +155,7 @@ class TestTransact:
         changed, told = replace(DB, is_firing=False), NotificationLog(1, NOON)
         await put(store, decision=Decision(members=[changed], forgotten=[name(WEB)], logs=[told]), revision=2)
         state = await whole(store)
-        assert state == GroupState(
-            head(revision=2), named(changed), {0: NotificationLog(0), 1: told}, is_complete=True
-        )
+        assert state == GroupState(head(revision=2), named(changed), {0: NotificationLog(0), 1: told}, is_complete=True)
 
     async def test_a_decision_without_news_writes_nothing(self, store: GroupStore) -> None:
         await put(store)
@@ -224,6 +222,18 @@ class TestTransact:
         assert isinstance(seen.members, dict)
         seen.members.clear()
         assert (await whole(store)).members == named(DB)
+
+    async def test_what_is_read_while_another_writes_is_whole(self, store: GroupStore) -> None:
+        await put(store, decision=Decision(members=[DB]))
+        before = await whole(store)
+        writing = asyncio.create_task(put(store, 1, Decision(members=[WEB], logs=[NotificationLog(0)]), present=2))
+        states = []
+        while not writing.done():
+            states.append(await whole(store))
+            await asyncio.sleep(0)
+        after = GroupState(head(present=2), named(DB, WEB), {0: NotificationLog(0)}, is_complete=True)
+        assert all(state in (before, after) for state in states)
+        assert await whole(store) == after
 
 
 class TestOutbox:
@@ -300,9 +310,7 @@ class TestTally:
         def fail(state: GroupState) -> Decision:
             raise RejectedError("no")
 
-        await asyncio.gather(
-            transact(store, always(NO_NEWS)), transact(store, fail), return_exceptions=True
-        )
+        await asyncio.gather(transact(store, always(NO_NEWS)), transact(store, fail), return_exceptions=True)
         assert await store.tally() == Tally(folded=1)
 
     async def test_asking_again_does_not_double_it(self, store: GroupStore) -> None:
@@ -442,6 +450,15 @@ class TestEntries:
         for one in trail:
             await put(store, decision=Decision(entry=one))
         assert await store.list_entries(GROUP, limit=2) == trail[-2:]
+
+    async def test_the_trail_can_be_read_while_it_grows(self, store: GroupStore) -> None:
+        trail = [entry(revision=1), entry(revision=2)]
+        await put(store, decision=Decision(entry=trail[0]))
+        growing = asyncio.create_task(put(store, decision=Decision(entry=trail[1])))
+        while not growing.done():
+            assert await store.list_entries(GROUP) in (trail[:1], trail)
+            await asyncio.sleep(0)
+        assert await store.list_entries(GROUP) == trail
 
     async def test_an_entry_is_read_back_as_it_was(self, store: GroupStore) -> None:
         said = entry(

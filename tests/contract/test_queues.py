@@ -70,8 +70,15 @@ async def kill(queues: Queues, broker: LocalBroker, number: int = 1, group: int 
     for _ in range(MAX_DELIVERY_COUNT):
         message, _ = take(broker)
         broker.abandon(message, "ValueError: no")
+    await let_others_run()
     (letter,) = await queues.list_dead(limit=1)
     return letter.id
+
+
+async def let_others_run() -> None:
+    """Until nothing is left that waits for its turn only, commits included."""
+    for _ in range(10):
+        await asyncio.sleep(0)
 
 
 class TestSessions:
@@ -115,9 +122,7 @@ class TestSessions:
         await asyncio.gather(*(queues.send_events([numbered(number, group=number % 5)]) for number in range(50)))
         assert sorted(take_all(broker)) == list(range(50))
 
-    async def test_a_message_sent_wakes_whoever_waits_for_the_queue(
-        self, queues: Queues, broker: LocalBroker
-    ) -> None:
+    async def test_a_message_sent_wakes_whoever_waits_for_the_queue(self, queues: Queues, broker: LocalBroker) -> None:
         arrived = broker.lanes["groups"].arrived
         arrived.clear()
         await queues.send_events([numbered(1)])
@@ -170,17 +175,13 @@ class TestDuplicates:
         await queues.send_deliveries([delivery("b"), delivery("c")])
         assert [each.id for each in take_deliveries(broker)] == ["a", "b", "c"]
 
-    async def test_it_is_dropped_though_the_first_one_is_done_with(
-        self, queues: Queues, broker: LocalBroker
-    ) -> None:
+    async def test_it_is_dropped_though_the_first_one_is_done_with(self, queues: Queues, broker: LocalBroker) -> None:
         await queues.send_deliveries([delivery("a")])
         take_deliveries(broker)
         await queues.send_deliveries([delivery("a")])
         assert not take_deliveries(broker)
 
-    async def test_after_ten_minutes_it_is_a_new_one(
-        self, queues: Queues, broker: LocalBroker, clock: Clock
-    ) -> None:
+    async def test_after_ten_minutes_it_is_a_new_one(self, queues: Queues, broker: LocalBroker, clock: Clock) -> None:
         await queues.send_deliveries([delivery("a")])
         clock.advance(9 * MINUTE)
         await queues.send_deliveries([delivery("a"), delivery("b")])  # dropped, so that it does not count anew
@@ -223,16 +224,6 @@ class TestFailures:
         broker.abandon(message, "ValueError: no")
         assert sorted(each.id for each in take_deliveries(broker)) == ["a", "b"]
 
-    async def test_a_delayed_one_comes_after_its_delay_and_still_first(
-        self, queues: Queues, broker: LocalBroker, clock: Clock
-    ) -> None:
-        await queues.send_events([numbered(1, group=1), numbered(2, group=1), numbered(3, group=2)])
-        message, _ = take(broker)
-        broker.abandon(message, "ValueError: no", delay_seconds=10)
-        assert take_all(broker) == [3]
-        clock.advance(10 * SECOND)
-        assert take_all(broker) == [1, 2]
-
     async def test_after_too_many_failures_it_is_dead_and_its_session_goes_on(
         self, queues: Queues, broker: LocalBroker, clock: Clock
     ) -> None:
@@ -243,6 +234,7 @@ class TestFailures:
         assert not await queues.list_dead()
         message, _ = take(broker)
         broker.abandon(message, "ValueError: at last")
+        await let_others_run()
         assert take_all(broker) == [2]
         (letter,) = await queues.list_dead()
         assert (letter.queue, letter.kind, letter.reason, letter.at, letter.delivery_count, letter.size) == (
@@ -257,9 +249,7 @@ class TestFailures:
 
 
 class TestDeadLetters:
-    async def test_parked_ones_are_kept_with_their_reasons_the_newest_first(
-        self, queues: Queues, clock: Clock
-    ) -> None:
+    async def test_parked_ones_are_kept_with_their_reasons_the_newest_first(self, queues: Queues, clock: Clock) -> None:
         for number in range(3):
             await queues.park("ticks", b"\x00\xff", f"reason {number}", size=number)
             clock.advance(SECOND)
@@ -273,7 +263,7 @@ class TestDeadLetters:
         assert await queues.list_dead(limit=1) == letters[:1]
         assert [await queues.get_dead(letter.id) for letter in letters] == letters
 
-    @pytest.mark.parametrize("id", ["", "x", "-1", "12345", "٣", "1e3", "9" * 40])
+    @pytest.mark.parametrize("id", ["", "x", "-1", "12345", "01", "1e0", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 40])
     async def test_an_unknown_one_is_not_found(self, queues: Queues, id: str) -> None:
         await queues.park("ticks", b"", "reason")
         with pytest.raises(NotFoundError):
@@ -297,7 +287,7 @@ class TestDeadLetters:
         await queues.park("ticks", b"body", "reason")
         (letter,) = await queues.list_dead()
         results = await asyncio.gather(*(queues.replay(letter.id) for _ in range(2)), return_exceptions=True)
-        assert sorted(map(type, results), key=str) == [NotFoundError, type(None)]
+        assert [type(result) for result in results] == [type(None), NotFoundError]
         assert broker.receive("ticks") is not None
         assert broker.receive("ticks") is None
 
@@ -339,6 +329,7 @@ class TestDeadLetters:
         for _ in range(MAX_DELIVERY_COUNT):
             message, _ = take(broker)
             broker.abandon(message, "ValueError: no")
+        await let_others_run()
         (letter,) = await queues.list_dead()
         assert letter.id != first
         await queues.replay(letter.id)
@@ -354,12 +345,12 @@ class TestPassed:
     ) -> None:
         await queues.send_events([numbered(1, group=1), numbered(2, group=2)])
         passed = asyncio.create_task(queues.passed(60))
-        await _let_others_run()
+        await let_others_run()
         await queues.send_events([numbered(3, group=3)])
         messages = [take(broker)[0] for _ in range(3)]
         for message in (messages[2], messages[0]):
             broker.complete(message)
-            await _let_others_run()
+            await let_others_run()
             assert not passed.done()
         await queues.send_events([numbered(4, group=4)])
         broker.complete(messages[1])
@@ -368,10 +359,10 @@ class TestPassed:
     async def test_it_waits_for_an_abandoned_one(self, queues: Queues, broker: LocalBroker) -> None:
         await queues.send_events([numbered(1)])
         passed = asyncio.create_task(queues.passed(60))
-        await _let_others_run()
+        await let_others_run()
         message, _ = take(broker)
         broker.abandon(message, "ValueError: no")
-        await _let_others_run()
+        await let_others_run()
         assert not passed.done()
         take_all(broker)
         assert await passed
@@ -386,11 +377,6 @@ class TestPassed:
         await queues.send_ticks([tick()])
         await queues.send_deliveries([delivery()])
         assert await queues.passed(0)
-
-
-async def _let_others_run() -> None:
-    for _ in range(10):
-        await asyncio.sleep(0)
 
 
 class TestLedger:

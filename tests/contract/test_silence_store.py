@@ -58,9 +58,7 @@ class TestSilenceStore:
         assert len(set(versions)) == 5
         assert len(await silences.list_silences()) == 5
 
-    async def test_what_is_listed_under_a_version_is_durable(
-        self, silences: SilenceStore, policy: PolicyStore
-    ) -> None:
+    async def test_what_is_listed_under_a_version_is_durable(self, silences: SilenceStore, policy: PolicyStore) -> None:
         writing = asyncio.create_task(silences.upsert_silence(silence()))
         while not writing.done():
             head = await policy.get_head()

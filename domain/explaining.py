@@ -1,0 +1,214 @@
+"""Explaining: a group's trail in words, so that a person can follow why somebody was told, or was not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import groupby
+from typing import Literal
+
+from domain.alerts import Alert
+from domain.groups import LogEntry, Reason, ReasonCode
+from domain.labels import Fingerprint
+from domain.notifications import Settled
+
+type EventName = Literal["received", "tick", "result", "woken"]
+
+ALERTS_NAMED = 3
+"""A clause names so many alerts; of more it says how many."""
+
+LONGEST_NAME = 80
+
+_JOINERS = "\u200c\u200d"  # without which some scripts, and some emoji, read wrongly
+
+_FOLDED = frozenset(
+    {
+        ReasonCode.OPENED,
+        ReasonCode.INCIDENT_OPENED,
+        ReasonCode.FIRED,
+        ReasonCode.REFIRED,
+        ReasonCode.UPDATED,
+        ReasonCode.RESOLVED,
+        ReasonCode.SEEN_RESOLVED,
+    }
+)
+_CONSEQUENCES = frozenset({ReasonCode.OPENED, ReasonCode.INCIDENT_OPENED})
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """One entry of the trail, and what it says in words."""
+
+    entry: LogEntry
+    event: EventName
+    """What made the group decide: alerts came, it fell due, a delivery ended, or something outside changed."""
+    clauses: tuple[str, ...]
+    """Plain text without control characters, in the order of what happened; instants are UTC."""
+
+    @property
+    def words(self) -> str:
+        """All of it as one sentence."""
+        return "; ".join(self.clauses)
+
+
+def explain(entries: Sequence[LogEntry], known: Iterable[Alert] = ()) -> list[Explained]:
+    """The trail in words.
+
+    Args:
+        entries: The whole trail or the later part of it, the oldest first.
+        known: Alerts of the group that the entries may not report, so that they can be called by name.
+    """
+    names = _names([*known, *(alert for entry in entries for alert in reported_alerts(entry))])
+    heard_at: dict[Fingerprint, datetime] = {}
+    next_due_at: datetime | None = None
+    explained = []
+    for entry in entries:
+        clauses = [_clause(reason, entry, names, heard_at) for reason in _in_order(entry.reasons)]
+        clauses += _outlook(entry, next_due_at)
+        explained.append(Explained(entry, event_name(entry), tuple([clause for clause in clauses if clause])))
+        next_due_at = entry.next_due_at
+        heard_at |= {alert.fingerprint: alert.received_at for alert in reported_alerts(entry)}
+    return explained
+
+
+def event_name(entry: LogEntry) -> EventName:
+    """What the entry's decision was about."""
+    if entry.reported is not None:
+        return "received"
+    if entry.settled is not None:
+        return "result"
+    return "tick" if entry.due_at is not None else "woken"
+
+
+def reported_alerts(entry: LogEntry) -> Sequence[Alert]:
+    """The alerts that came with the entry's event; none for any other event."""
+    return (*entry.reported.alerts, *entry.reported.further) if entry.reported else ()
+
+
+def _in_order(reasons: Sequence[Reason]) -> Iterable[Reason]:
+    """As they were given, but what came in before what follows from it."""
+    for _, run in groupby(reasons, key=lambda reason: reason.code in _FOLDED):
+        # What is not folded is never a consequence, so its order stays.
+        yield from sorted(run, key=lambda reason: reason.code in _CONSEQUENCES)
+
+
+def _clause(
+    reason: Reason, entry: LogEntry, names: Mapping[Fingerprint, str], heard_at: Mapping[Fingerprint, datetime]
+) -> str:
+    who, is_one = _who(reason.fingerprints, names), len(reason.fingerprints) == 1
+    told = "the receiver" if reason.integration is None else f"webhook[{reason.integration}]"
+    text = printable(reason.text)
+    match reason.code:
+        case ReasonCode.OPENED:
+            due = f", at {_clock(entry.next_due_at, entry.at)}" if entry.next_due_at else ""
+            return f"the group is new: {text}{due}"
+        case ReasonCode.FIRED:
+            return f"{who} began to fire"
+        case ReasonCode.REFIRED:
+            return f"{who} {'fires' if is_one else 'fire'} again"
+        case ReasonCode.UPDATED:
+            return f"{who} still {'fires' if is_one else 'fire'}"
+        case ReasonCode.RESOLVED:
+            return f"{who} resolved"
+        case ReasonCode.LEASE_ENDED:
+            heard = [heard_at[fingerprint] for fingerprint in reason.fingerprints if fingerprint in heard_at]
+            since = f" since {_clock(max(heard), entry.at)}" if heard else ""
+            return f"{who} {'counts' if is_one else 'count'} as resolved: no re-send came{since}"
+        case ReasonCode.SEEN_RESOLVED:
+            return f"{who} came in resolved, without having fired here"
+        case ReasonCode.WAITING:
+            return text or "nothing is due yet"
+        case ReasonCode.NOTIFY:
+            return f"{told} is told of {text}"
+        case ReasonCode.NO_NEWS:
+            return f"nothing to tell {told}: it knows"
+        case ReasonCode.NEVER_TOLD:
+            return f"nothing to tell {told}: it never heard that this fired"
+        case ReasonCode.NOT_SENT:
+            return f"{told} is not told: {text}"
+        case ReasonCode.NO_INTEGRATION:
+            return f"nobody is told: receiver {text} has no integrations"
+        case ReasonCode.UNSETTLED:
+            return f"{told} is left alone: its last notification is still under way"
+        case ReasonCode.SUPERSEDED:
+            return f"the last notification to {told} is given up: no result by its deadline"
+        case ReasonCode.DELIVERED:
+            return f"delivered: {text or told}{_attempts(entry.settled)}"
+        case ReasonCode.FAILED:
+            return f"not delivered: {text or told}{_attempts(entry.settled)}"
+        case ReasonCode.LATE:
+            return f"delivered after it had been given up: {text or told}"
+        case ReasonCode.DROPPED:
+            return f"{who} {'is' if is_one else 'are'} let go: resolved, and everyone who had to know knows"
+        case ReasonCode.INCIDENT_OPENED:
+            return "an incident begins"
+        case ReasonCode.INCIDENT_RESOLVED:
+            return "the incident is over: nothing fires, and nobody waits to be told"
+        case ReasonCode.ROUTED_ANEW:
+            return f"placed anew under configuration {text}"
+        case ReasonCode.MOVED:
+            return f"{who} {'belongs' if is_one else 'belong'} to another group now"
+
+
+def _outlook(entry: LogEntry, before: datetime | None) -> list[str]:
+    """When the group is looked at again, where that has changed and nothing said so yet."""
+    codes = {reason.code for reason in entry.reasons}
+    if entry.next_due_at is None:
+        is_news = before is not None and ReasonCode.INCIDENT_RESOLVED not in codes
+        return ["no further look is planned"] if is_news else []
+    if entry.next_due_at == before or ReasonCode.OPENED in codes:
+        return []
+    return [f"next look at {_clock(entry.next_due_at, entry.at)}"]
+
+
+def _attempts(settled: Settled | None) -> str:
+    return f", after {settled.attempts} attempts" if settled and settled.attempts > 1 else ""
+
+
+def _clock(instant: datetime, seen_from: datetime) -> str:
+    """The time of day, with the date where it is another one."""
+    instant, seen_from = instant.astimezone(UTC), seen_from.astimezone(UTC)
+    return instant.strftime("%H:%M:%S" if instant.date() == seen_from.date() else "%Y-%m-%d %H:%M:%S")
+
+
+def _names(alerts: Iterable[Alert]) -> dict[Fingerprint, str]:
+    """What to call each alert: its name where they have several, and those labels by which some of them differ."""
+    by_fingerprint = {alert.fingerprint: alert.labels for alert in alerts}
+    first = next(iter(by_fingerprint.values()), {})
+    differing = {
+        name
+        for labels in by_fingerprint.values()
+        if labels != first
+        for name in first.keys() | labels.keys()
+        if first.get(name) != labels.get(name)
+    }
+    shown = sorted(differing - {"alertname"})
+    has_one_name = "alertname" not in differing
+    return {
+        fingerprint: _name(labels, [name for name in shown if name in labels], is_named_by_them=has_one_name)
+        for fingerprint, labels in by_fingerprint.items()
+    }
+
+
+def _name(labels: Mapping[str, str], shown: Sequence[str], *, is_named_by_them: bool) -> str:
+    details = " ".join(f"{name}={labels[name]}" for name in shown)
+    name = labels.get("alertname") or "an alert"
+    text = printable(name if not details else details if is_named_by_them else f"{name} ({details})")
+    return text if len(text) <= LONGEST_NAME else text[: LONGEST_NAME - 1] + "…"
+
+
+def _who(fingerprints: Sequence[Fingerprint], names: Mapping[Fingerprint, str]) -> str:
+    called = [names.get(fingerprint, f"alert {fingerprint}") for fingerprint in fingerprints[:ALERTS_NAMED]]
+    if len(fingerprints) <= 1:
+        return called[0] if called else "nothing"
+    if more := len(fingerprints) - len(called):
+        return f"{', '.join(called)} and {more} more"
+    return f"{', '.join(called[:-1])} and {called[-1]}"
+
+
+def printable(text: str) -> str:
+    """The text with what does not print replaced: a sender's text must not steer whoever shows it."""
+    if text.isprintable():
+        return text
+    return "".join([c if c.isprintable() or c in _JOINERS else "�" for c in text])

@@ -1,0 +1,269 @@
+"""Pages: incidents as plain HTML for people; no script, nothing loaded from elsewhere, every text escaped."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from html import escape
+from urllib.parse import quote, urlsplit
+
+import azure.functions as func
+
+from domain.alerts import Alert
+from domain.explaining import EventName, Explained, printable, reported_alerts
+from domain.groups import Incident, Member
+
+STYLE = """
+:root { color-scheme: light dark; --text: #1d2430; --dim: #5c6675; --line: #dde2ea; --card: #fff; --back: #f5f6f8;
+  --bad: #b3261e; --good: #1b6e3c; --link: #1f5fbf; --chip: #eceff4; }
+@media (prefers-color-scheme: dark) { :root { --text: #e4e7ec; --dim: #98a2b3; --line: #2d3542; --card: #181d26;
+  --back: #10141b; --bad: #ff8a80; --good: #6fd08c; --link: #8ab4f8; --chip: #262d39; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--back); color: var(--text);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif; }
+main { max-width: 52rem; margin: 0 auto; padding: 1.25rem 1rem 3rem; overflow-wrap: anywhere; }
+a { color: var(--link); }
+nav { font-size: .875rem; color: var(--dim); }
+h1 { font-size: 1.5rem; line-height: 1.25; margin: .5rem 0; }
+h2 { font-size: 1.0625rem; margin: 2rem 0 .5rem; }
+h2 small, .dim { color: var(--dim); font-weight: normal; font-size: .875rem; }
+.status { font-weight: 600; }
+.triggered, .firing { color: var(--bad); }
+.resolved { color: var(--good); }
+.chips { display: flex; flex-wrap: wrap; gap: .375rem; margin: .5rem 0; padding: 0; list-style: none; }
+.chips li { background: var(--chip); border-radius: .25rem; padding: .0625rem .4375rem; font-size: .8125rem;
+  font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
+dl { display: grid; grid-template-columns: max-content 1fr; gap: .125rem 1rem; margin: .75rem 0; }
+dt { color: var(--dim); }
+dd { margin: 0; }
+.cards, .timeline { list-style: none; margin: 0; padding: 0; }
+.cards > li { background: var(--card); border: 1px solid var(--line); border-left: .25rem solid var(--line);
+  border-radius: .375rem; padding: .625rem .875rem; margin: .5rem 0; }
+.cards > li.is-triggered, .cards > li.is-firing { border-left-color: var(--bad); }
+.cards > li.is-resolved { border-left-color: var(--good); }
+.cards p { margin: .25rem 0; }
+.timeline { border-left: 2px solid var(--line); margin-left: .375rem; }
+.timeline > li { position: relative; padding: 0 0 1rem 1.125rem; }
+.timeline > li::before { content: ""; position: absolute; left: -.4375rem; top: .4375rem; width: .75rem; height: .75rem;
+  border-radius: 50%; background: var(--dim); border: 2px solid var(--back); }
+.timeline > li.is-received::before { background: var(--link); }
+.timeline > li.is-delivered::before { background: var(--good); }
+.timeline > li.is-failed::before { background: var(--bad); }
+.timeline time { font-variant-numeric: tabular-nums; font-weight: 600; }
+.timeline ul { margin: .125rem 0; padding-left: 1.125rem; }
+details { margin: .25rem 0 0; font-size: .875rem; }
+summary { color: var(--dim); cursor: pointer; }
+code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .8125rem; }
+footer { margin-top: 2.5rem; color: var(--dim); font-size: .8125rem; }
+"""
+
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; "
+    f"style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+"""Only our own style sheet takes effect, whatever else got into the page; and no other site learns where we are."""
+
+ENTRY_ALERTS_SHOWN = 50
+
+_EVENTS: Mapping[EventName, str] = {
+    "received": "alerts came in",
+    "tick": "the group fell due",
+    "result": "a delivery ended",
+    "woken": "looked at again",
+}
+
+
+def page(html: str, status: int = 200) -> func.HttpResponse:
+    """The page as an answer that nothing foreign can run in."""
+    return func.HttpResponse(html, status_code=status, mimetype="text/html", charset="utf-8", headers=HEADERS)
+
+
+def list_page(incidents: Sequence[Incident], following: str | None, *, now: datetime, up: str) -> str:
+    """The incidents given, the newest first.
+
+    Args:
+        incidents: Those to show.
+        following: The `before` of the next page; None where there is none.
+        now: For how long a triggered one has lasted.
+        up: What leads to the folder that holds `incidents`.
+    """
+    firing = sum(incident.resolved_at is None for incident in incidents)
+    cards = "".join([_listed(incident, now, up) for incident in incidents])
+    older = f'<p><a href="{up}incidents?before={quote(following)}">Older incidents</a></p>' if following else ""
+    return _document(
+        "Incidents",
+        f"<h1>Incidents</h1><p class=dim>{firing} of {len(incidents)} triggered, the newest first; times are UTC</p>"
+        + (f'<ul class="cards">{cards}</ul>' if cards else "<p>None yet: no alert has fired.</p>")
+        + older,
+        refresh_seconds=10,
+    )
+
+
+def incident_page(
+    incident: Incident, trail: Sequence[Explained], members: Sequence[Member], *, now: datetime, is_cut: bool, up: str
+) -> str:
+    """One incident: what it is, which alerts it has now, and why everything happened; the latest first.
+
+    Args:
+        incident: The one to show.
+        trail: Its trail in words, the oldest first.
+        members: Its alerts, if it is not over.
+        now: For how long it has lasted.
+        is_cut: Whether the trail goes further back than what is given.
+        up: What leads to the folder that holds `incidents`.
+    """
+    status = _status(incident)
+    facts = [
+        ("status", f'<span class="status {status}">{status}</span>, {_lasted(incident, now)}'),
+        ("opened", _instant(incident.opened_at)),
+        ("resolved", _instant(incident.resolved_at) if incident.resolved_at else ""),
+        ("alerts", f"{incident.firing} firing of {incident.alerts}"),
+        ("receiver", _text(incident.receiver)),
+        ("notifications", str(incident.pages)),
+        ("group", f"<code>{_text(incident.group_key)}</code>"),
+    ]
+    listed = "".join([f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts if value])
+    alerts = "".join([_alert(member.alert, is_firing=member.is_firing) for member in members])
+    entries = "".join([_entry(explained) for explained in reversed(trail)])
+    earlier = "<p class=dim>There are earlier entries than these.</p>" if is_cut else ""
+    return _document(
+        f"{incident.title} ({status})",
+        f'<nav><a href="{up}incidents">Incidents</a></nav>'
+        f"<h1>{_text(incident.title)}</h1>{_group_chips(incident)}<dl>{listed}</dl>"
+        + (f'<h2>Alerts now</h2><ul class="cards">{alerts}</ul>' if alerts else "")
+        + f"<h2>What happened, and why <small>the latest first, times are UTC</small></h2>"
+        f'<ol class="timeline">{entries}</ol>{earlier}',
+        footer=f'<a href="{up}api/v1/incidents/{quote(incident.id)}">the same as JSON</a>',
+    )
+
+
+def _listed(incident: Incident, now: datetime, up: str) -> str:
+    status = _status(incident)
+    pages = f"{incident.pages} notification{'' if incident.pages == 1 else 's'} to {_text(incident.receiver)}"
+    return (
+        f'<li class="is-{status}"><a href="{up}incidents/{quote(incident.id)}">{_text(incident.title)}</a>'
+        f' <span class="status {status}">{status}</span>{_group_chips(incident)}'
+        f"<p class=dim>opened {_instant(incident.opened_at)}, {status} {_lasted(incident, now)};"
+        f" {incident.firing} firing of {incident.alerts}; {pages}</p></li>"
+    )
+
+
+def _alert(alert: Alert, *, is_firing: bool) -> str:
+    status = "firing" if is_firing else "resolved"
+    source = ""
+    if _scheme(alert.generator_url) in ("http", "https"):
+        source = f'<p><a href="{escape(alert.generator_url)}" rel="noreferrer noopener nofollow">source</a></p>'
+    return (
+        f'<li class="is-{status}"><strong>{_text(alert.labels.get("alertname", "alert"))}</strong>'
+        f' <span class="status {status}">{status}</span>'
+        f" <span class=dim>since {_instant(alert.starts_at)}</span>"
+        f"{_chips(alert.labels, without=('alertname',))}{_annotations(alert)}{source}</li>"
+    )
+
+
+def _entry(explained: Explained) -> str:
+    entry = explained.entry
+    outcome = ""
+    if entry.settled is not None:
+        outcome = "delivered" if entry.settled.is_delivered else "failed"
+    elif explained.event == "received":
+        outcome = "received"
+    clauses = "".join([f"<li>{_text(clause)}</li>" for clause in explained.clauses])
+    at = entry.at.astimezone(UTC)
+    return (
+        f'<li class="is-{outcome or explained.event}">'
+        f'<time datetime="{at.isoformat()}" title="{at:%Y-%m-%d %H:%M:%S.%f}">{at:%H:%M:%S}</time>'
+        f" <span class=dim>{at:%Y-%m-%d}, {_EVENTS[explained.event]}</span><ul>{clauses}</ul>{_details(explained)}</li>"
+    )
+
+
+def _details(explained: Explained) -> str:
+    alerts = reported_alerts(explained.entry)
+    if not alerts:
+        return ""
+    shown = "".join(
+        [_alert(alert, is_firing=alert.ends_at > alert.received_at) for alert in alerts[:ENTRY_ALERTS_SHOWN]]
+    )
+    more = f"<p class=dim>and {len(alerts) - ENTRY_ALERTS_SHOWN} more</p>" if len(alerts) > ENTRY_ALERTS_SHOWN else ""
+    said = f"{len(alerts)} alert{'' if len(alerts) == 1 else 's'} as reported"
+    return f'<details><summary>{said}</summary><ul class="cards">{shown}</ul>{more}</details>'
+
+
+def _annotations(alert: Alert) -> str:
+    return "".join(
+        [f"<p><span class=dim>{_text(name)}</span> {_prose(value)}</p>" for name, value in alert.annotations.items()]
+    )
+
+
+def _group_chips(incident: Incident) -> str:
+    labels = incident.group_labels
+    return _chips(labels, without=("alertname",) if labels.get("alertname") == incident.title else ())
+
+
+def _chips(labels: Mapping[str, str], without: Iterable[str] = ()) -> str:
+    chips = "".join(
+        [f"<li>{_text(name)}={_text(value)}</li>" for name, value in sorted(labels.items()) if name not in without]
+    )
+    return f'<ul class="chips">{chips}</ul>' if chips else ""
+
+
+def _status(incident: Incident) -> str:
+    return "triggered" if incident.resolved_at is None else "resolved"
+
+
+def _text(text: str) -> str:
+    return escape(printable(text))
+
+
+def _prose(text: str) -> str:
+    return "<br>".join([_text(line) for line in text.splitlines()])
+
+
+def _instant(instant: datetime) -> str:
+    at = instant.astimezone(UTC)
+    return f'<time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M:%S}</time>'
+
+
+def _lasted(incident: Incident, now: datetime) -> str:
+    if incident.resolved_at is None:
+        return f"for {_duration(now - incident.opened_at)}"
+    return f"after {_duration(incident.resolved_at - incident.opened_at)}"
+
+
+def _duration(duration: timedelta) -> str:
+    seconds = max(int(duration.total_seconds()), 0)
+    days, hours, minutes = seconds // 86400, seconds // 3600 % 24, seconds // 60 % 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds % 60} s" if minutes else f"{seconds} s"
+
+
+def _scheme(url: str) -> str:
+    """The scheme of what a sender gave as a URL; empty where it is none."""
+    try:
+        return urlsplit(url).scheme
+    except ValueError:
+        return ""
+
+
+def _document(title: str, body: str, *, footer: str = "", refresh_seconds: int = 0) -> str:
+    refresh = f'<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
+    return (
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{refresh}<title>{_text(title)} · Tocsin</title><style>{STYLE}</style></head>"
+        f"<body><main>{body}<footer>Tocsin{' · ' + footer if footer else ''}</footer></main></body></html>"
+    )
+
+
+NO_SUCH_INCIDENT = _document(
+    "No such incident", '<nav><a href="../incidents">Incidents</a></nav><h1>No such incident</h1>'
+)

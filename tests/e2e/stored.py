@@ -1,0 +1,189 @@
+"""Stored: what a Tocsin that has ended left in its SQLite file, and the pure core replaying it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from adapters.documents import decode
+from adapters.sqlite.groups import SqliteGroupStore
+from adapters.sqlite.journal import Journal
+from domain.configuration import Configuration
+from domain.configuration_file import read_configuration
+from domain.groups import Decision, Event, GroupState, Head, LogEntry, Member, Tally, Tick, Wanted, Woken
+from domain.incidents import decide
+from domain.labels import Fingerprint
+from domain.notifications import Delivery, NotificationLog
+from domain.routing import GroupId
+from domain.situations import Situation
+
+
+@dataclass
+class Stored:
+    """Everything that the groups' tables hold."""
+
+    entries: dict[GroupId, list[LogEntry]] = field(default_factory=dict)
+    """In the order of their commits."""
+    heads: dict[GroupId, Head] = field(default_factory=dict)
+    members: dict[GroupId, dict[Fingerprint, Member]] = field(default_factory=dict)
+    logs: dict[GroupId, dict[int, NotificationLog]] = field(default_factory=dict)
+    ledger: dict[str, int] = field(default_factory=dict)
+
+
+def read(data: Path) -> Stored:
+    """Read the file in this folder as the next start would; nobody else may have it open."""
+
+    async def read_all() -> Stored:
+        journal = Journal(data / "tocsin.db")
+        await SqliteGroupStore(journal, time.time).list_heads(limit=1)  # brings the tables up to date
+        stored, execute = Stored(), journal.db.execute
+        for (document,) in execute("select document from entries order by number"):
+            entry = decode(LogEntry, document)
+            stored.entries.setdefault(entry.group_id, []).append(entry)
+        for id, document in execute("select id, document from heads"):
+            stored.heads[id] = decode(Head, document)
+        for id, name, document in execute("select group_id, fingerprint, document from members"):
+            stored.members.setdefault(id, {})[name] = decode(Member, document)
+        for id, integration, document in execute("select group_id, integration, document from logs"):
+            stored.logs.setdefault(id, {})[integration] = decode(NotificationLog, document)
+        stored.ledger = dict(execute("select name, count from ledger").fetchall())
+        journal.close()
+        return stored
+
+    return asyncio.run(read_all())
+
+
+@dataclass
+class Replayed:
+    """What the pure core makes of the recorded events of one group."""
+
+    state: GroupState
+    deliveries: list[Delivery]
+    """Everything that was due, in order."""
+    delivered: set[str]
+    """The ids of those that were settled as delivered."""
+    tally: Tally
+
+
+def replay(entries: Sequence[LogEntry], configurations: Mapping[str, Configuration]) -> Replayed:
+    """Ask `decide` about each recorded event again, and hold every decision against the recorded one."""
+    state = GroupState(None, {}, {}, is_complete=True)
+    deliveries: list[Delivery] = []
+    delivered: set[str] = set()
+    total = Tally()
+    for entry in entries:
+        if state.head is not None:
+            # Decisions that say nothing (a tick that came early) have a revision, but no entry.
+            state = replace(state, head=replace(state.head, revision=entry.revision - 1))
+        situation = Situation(configurations[entry.configuration_version], entry.listening_since)
+        decision = _ask(state, _event(entry), situation, entry.at)
+        assert decision.entry is not None
+        again, recorded = _in_order(decision.entry), _in_order(entry)
+        assert again == recorded, f"replayed, the core says\n{again}\nwhere it was recorded\n{recorded}"
+        deliveries += [outgoing for outgoing in decision.outbox if isinstance(outgoing, Delivery)]
+        if entry.settled is not None and entry.settled.is_delivered:
+            delivered.add(entry.settled.delivery_id)
+        total = add(total, entry.tally)
+        state = _after(state, decision)
+    return Replayed(state, deliveries, delivered, total)
+
+
+def _ask(state: GroupState, event: Event, situation: Situation, now: datetime) -> Decision:
+    """Load as little as a store does: what is due waits for its tick where a fold needs no more (rule 5)."""
+    if state.head is None:
+        shown = state
+    else:
+        named = {name: state.members[name] for name in event.names if name in state.members}
+        shown = GroupState(state.head, named, None, is_complete=False)
+    while isinstance(answer := decide(shown, event, situation, now), Wanted):
+        names = state.members.keys() if answer.members is None else shown.members.keys() | answer.members
+        members = {name: state.members[name] for name in names if name in state.members}
+        shown = GroupState(state.head, members, state.logs, is_complete=answer.members is None)
+    return answer
+
+
+def _in_order(entry: LogEntry) -> LogEntry:
+    """The entry with the alerts of each reason sorted: they have no order of their own."""
+    reasons = [replace(reason, fingerprints=tuple(sorted(reason.fingerprints))) for reason in entry.reasons]
+    return replace(entry, reasons=tuple(reasons))
+
+
+def _event(entry: LogEntry) -> Event:
+    if entry.reported is not None:
+        return entry.reported
+    if entry.settled is not None:
+        return entry.settled
+    return Tick(entry.group_id, entry.due_at) if entry.due_at is not None else Woken(entry.group_id)
+
+
+def _after(state: GroupState, decision: Decision) -> GroupState:
+    members = {**state.members, **{member.alert.fingerprint: member for member in decision.members}}
+    for name in decision.forgotten:
+        del members[name]
+    logs = {**(state.logs or {}), **{log.integration: log for log in decision.logs}}
+    return GroupState(decision.head, members, logs, is_complete=True)
+
+
+def add(one: Tally, other: Tally) -> Tally:
+    return Tally(
+        folded=one.folded + other.folded,
+        due=one.due + other.due,
+        delivered=one.delivered + other.delivered,
+        failed=one.failed + other.failed,
+        superseded=one.superseded + other.superseded,
+    )
+
+
+def check_replay(stored: Stored, *texts: str) -> dict[GroupId, Replayed]:
+    """Every group is as the pure core makes it of its recorded events, and the ledger is their sum."""
+    configurations = {
+        configuration.version: configuration
+        for text in texts
+        for configuration in [read_configuration(text, name="alertmanager.yml")]
+    }
+    replayed = {id: replay(entries, configurations) for id, entries in stored.entries.items()}
+    total = Tally()
+    for id, group in replayed.items():
+        head = group.state.head
+        assert head is not None
+        # Which tick is under way is changed by decisions that have no entry.
+        kept = replace(stored.heads[id], armed_at=head.armed_at, revision=head.revision)
+        assert kept == head
+        assert stored.members.get(id, {}) == group.state.members
+        assert stored.logs.get(id, {}) == group.state.logs
+        total = add(total, group.tally)
+    assert stored.heads.keys() == replayed.keys()
+    counted = {name: stored.ledger.get(name, 0) for name in ("folded", "due", "delivered", "failed", "superseded")}
+    assert counted == {name: getattr(total, name) for name in counted}
+    return replayed
+
+
+# --- planting -------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def opened(data: Path) -> Iterator[sqlite3.Connection]:
+    """The file of a Tocsin that is stopped, to change it behind its back; committed at the end."""
+    with closing(sqlite3.connect(data / "tocsin.db")) as db, db:
+        yield db
+
+
+def plant_message(data: Path, queue: str, body: Any, *, session: str | None = None, size: int = 0) -> None:
+    """Put a message into a queue of a Tocsin that is stopped; bytes as they are, anything else as JSON."""
+    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with opened(data) as db:
+        (number,) = db.execute(
+            "select max(coalesce((select max(number) from messages), 0), coalesce((select max(number) from parcels), 0))"
+        ).fetchone()
+        db.execute(
+            "insert into messages values (?, ?, ?, '', 0, ?, 0, ?, ?)",
+            (number + 1, queue, session, time.time(), size, encoded),
+        )
