@@ -14,7 +14,8 @@ import uvicorn
 from adapters.wiring import Ports, ports
 from devhost.http import HttpApp
 from devhost.index import index
-from devhost.pumps import Door, FeedPump, QueuePump, TimerPump, keep_running
+from devhost.pumps import FeedPump, QueuePump, TimerPump, keep_running
+from devhost.sharing import Loop
 
 QUEUE_LIMITS = {"intake": 16, "groups": 64, "ticks": 64, "deliveries": 256}
 """How many functions run at once for each queue; `groups` has as many sessions as shards."""
@@ -44,11 +45,11 @@ async def serve(host: str, port: int, when_ready: Callable[[Ports], Any]) -> Non
     home = ports()
     await home.policy.heard(home.clock(), resumed=True)
     _calm_collector()
-    door = Door()
+    loop = Loop()
     allowed = frozenset(f"{name}:{port}" for name in LOOPBACK)
     server = uvicorn.Server(
         uvicorn.Config(
-            HttpApp(functions, door, allowed),
+            HttpApp(functions, loop, allowed),
             host=host,
             port=port,
             http="httptools",
@@ -63,7 +64,7 @@ async def serve(host: str, port: int, when_ready: Callable[[Ports], Any]) -> Non
             timeout_keep_alive=75,
         )
     )
-    async with _pumping(_pumps(functions, home, door)):
+    async with _pumping(_pumps(functions, home, loop)):
         ready = asyncio.create_task(_tell(server, home, when_ready))
         try:
             await server.serve()
@@ -81,11 +82,11 @@ def _calm_collector() -> None:
 
 async def _tell(server: uvicorn.Server, home: Ports, when_ready: Callable[[Ports], Any]) -> None:
     while not server.started:  # uvicorn has no event for it
-        await asyncio.sleep(0.01)  # noqa: ASYNC110
+        await asyncio.sleep(0.01)  # noqa: ASYNC110  uvicorn has no event for it
     when_ready(home)
 
 
-def _pumps(functions: list[Any], home: Ports, door: Door) -> list[QueuePump | FeedPump | TimerPump]:
+def _pumps(functions: list[Any], home: Ports, loop: Loop) -> list[QueuePump | FeedPump | TimerPump]:
     broker: Any = home.broker
     groups: Any = home.groups
     pumps: list[QueuePump | FeedPump | TimerPump] = []
@@ -93,7 +94,7 @@ def _pumps(functions: list[Any], home: Ports, door: Door) -> list[QueuePump | Fe
         match function.trigger:
             case "serviceBusTrigger":
                 queue = function.binding["queueName"]
-                pumps.append(QueuePump(function, broker, door, limit=QUEUE_LIMITS[queue]))
+                pumps.append(QueuePump(function, broker, loop, limit=QUEUE_LIMITS[queue]))
             case "cosmosDBTrigger":
                 pumps.append(FeedPump(function, groups.changes))
             case "timerTrigger":

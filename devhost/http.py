@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, unquote
 import azure.functions as func
 
 from devhost.index import Function
-from devhost.pumps import Door
+from devhost.sharing import Loop
 
 log = logging.getLogger("tocsin.devhost")
 
@@ -68,15 +68,15 @@ class TooLargeError(Exception):
 class HttpApp:
     """The ASGI app; refuses what a page in somebody's browser could make it do (`allowed_hosts`)."""
 
-    def __init__(self, functions: Iterable[Function], door: Door, allowed_hosts: frozenset[str]) -> None:
+    def __init__(self, functions: Iterable[Function], loop: Loop, allowed_hosts: frozenset[str]) -> None:
         self._router = Router([function for function in functions if function.trigger == "httpTrigger"])
-        self._door = door
+        self._loop = loop
         self._allowed_hosts = allowed_hosts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
-            self._door.requests += 1
+            self._loop.request()
             await _send(send, await self._respond(scope, receive))
 
     async def _respond(self, scope: Scope, receive: Receive) -> func.HttpResponse:

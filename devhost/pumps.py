@@ -7,7 +7,6 @@ import json
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -18,22 +17,11 @@ from azure.functions.timer import TimerRequest
 from adapters.lanes import Held, Lane
 from devhost.index import Function
 from devhost.ncrontab import Schedule
+from devhost.sharing import Loop
 from domain.errors import UnavailableError
 from domain.queues import QueueName
 
 log = logging.getLogger("tocsin.devhost")
-
-SLICE_SECONDS = 0.010
-SLICE_WHILE_BUSY_SECONDS = 0.004
-"""How long a pump hands out messages before others have their turn on the loop."""
-
-AFTERWARDS = 2.0
-"""What a slice costs in all, commit and outbox included, as a multiple of handing it out (measured: 1.8 to 2.2)."""
-
-SHARE_WHILE_BUSY = 0.2
-SHARE_WHEN_LATE = 0.6
-LATE_SECONDS = 10.0
-"""A busy door leaves each queue a fifth of the loop; more once it is this far behind."""
 
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 30.0
@@ -58,46 +46,35 @@ class LocalBroker(Protocol):
         ...
 
 
-@dataclass(slots=True)
-class Door:
-    """How many requests have come in: the queues leave the loop to a busy door."""
-
-    requests: int = 0
-
-
 class QueuePump:
     """Hands one queue's messages to its function: one at a time in each session, up to `limit` at once."""
 
-    def __init__(self, function: Function, broker: LocalBroker, door: Door, *, limit: int) -> None:
+    def __init__(self, function: Function, broker: LocalBroker, loop: Loop, *, limit: int) -> None:
         self._function = function
         self._broker = broker
         self._queue: QueueName = function.binding["queueName"]
         self._lane = broker.lanes[self._queue]
-        self._door = door
+        self._loop = loop
         self._limit = limit
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Until cancelled; then `close` waits for what is under way."""
-        loop = asyncio.get_running_loop()
-        seen = 0
         while True:
-            is_busy = self._door.requests != seen
-            seen = self._door.requests
+            is_busy, until = self._loop.begin(self)
             self._lane.arrived.clear()
             started = time.perf_counter()
-            lag = self._hand_out(loop, started + (SLICE_WHILE_BUSY_SECONDS if is_busy else SLICE_SECONDS))
+            lag = self._hand_out(until)
             if lag is None:
                 await self._wait()
             elif is_busy:
-                share = SHARE_WHEN_LATE if lag > LATE_SECONDS else SHARE_WHILE_BUSY
-                await asyncio.sleep(AFTERWARDS * (time.perf_counter() - started) * (1 / share - 1))
+                await self._loop.yield_to_door(time.perf_counter() - started, lag)
             else:
                 await asyncio.sleep(0)
 
-    def _hand_out(self, loop: asyncio.AbstractEventLoop, until: float) -> float | None:
+    def _hand_out(self, until: float) -> float | None:
         """Start functions until then; returns how long the last message had waited, None when there was none."""
-        lag = None
+        loop, lag = asyncio.get_running_loop(), None
         while len(self._running) < self._limit and (message := self._broker.receive(self._queue)) is not None:
             lag = time.time() - message.enqueued_at
             # Eager: it runs at once, up to the commit that it shares with the others of this slice.

@@ -237,14 +237,26 @@ def _companions() -> Iterator[Any]:
 
 async def follow(file: Path, home: Ports) -> None:
     """Put the file in force whenever its content changes; a wrong one is reported, and the old one stays."""
-    seen = await asyncio.to_thread(_read, file)
-    # The folder, because editors replace the file, and what mounts it may replace a link to it.
-    async for _ in awatch(file.parent, recursive=False, watch_filter=lambda _, path: "/tocsin.db" not in path):
+    seen: str | None = await home.policy.get_configuration((await home.policy.get_head()).configuration_version)
+    # The folder, because editors replace the file, and what mounts it may replace a link to it.  Every few seconds it
+    # looks without being told of a change, since not every file system tells.
+    async for _ in awatch(
+        file.parent,
+        recursive=False,
+        yield_on_timeout=True,
+        watch_filter=lambda _, path: "/tocsin.db" not in path,
+    ):
         try:
             text = await asyncio.to_thread(_read, file)
-            if text == seen:
-                continue
-            seen = text
+        except RejectedError as error:
+            if seen is not None:
+                log.error("%s; the configuration in force stays.", error)
+            seen = None
+            continue
+        if text == seen:
+            continue
+        seen = text
+        try:
             configuration = await home.configurations.push(text, name=str(file))
         except DomainError as error:
             log.error("%s was changed, and is not taken; the configuration in force stays.\n%s", file, error)

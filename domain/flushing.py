@@ -110,12 +110,21 @@ def settle(work: Working, result: Settled) -> None:
         work.is_flush_failed = True
         work.put_log(replace(log, pending=None))
         work.say(ReasonCode.FAILED, result.detail, integration=result.integration)
-    if not work.pending and not work.is_flush_failed:
-        told = (work.member(fingerprint) for fingerprint in unpack(pending.resolved))
+    if pending.resolved and not work.pending and not work.is_flush_failed:
+        told = (work.member(fingerprint) for fingerprint in unpack(pending.resolved) - _believed_firing(work))
         drop(work, [member for member in told if member and not member.is_firing and member.dropped_at is None])
     _plan_repeat(work)
     # A flush that is due already is not put off: its tick is late, or on its way.
     schedule(work, min(work.now, work.next_due_at or work.now))
+
+
+def _believed_firing(work: Working) -> frozenset[Fingerprint]:
+    """What an integration must still hear to be over: it was not asked while its last delivery was under way."""
+    believed: frozenset[Fingerprint] = frozenset()
+    for number, integration in enumerate(work.receiver.integrations):
+        if integration.send_resolved and (log := work.logs.get(number)):
+            believed |= unpack(log.firing)
+    return believed
 
 
 def drop(work: Working, members: Sequence[Member]) -> None:

@@ -86,8 +86,8 @@ class Page:
         return frozenset((alert["fingerprint"], alert["startsAt"]) for alert in alerts if alert["status"] == status)
 
     def names(self, label: str, status: str = "firing") -> set[str]:
-        """The values of that label among the alerts of that status."""
-        return {alert["labels"][label] for alert in self.body["alerts"] if alert["status"] == status}
+        """The values of that label among the alerts of that status; empty for one that lacks it."""
+        return {alert["labels"].get(label, "") for alert in self.body["alerts"] if alert["status"] == status}
 
 
 class Receiver:

@@ -1,0 +1,249 @@
+"""Receivers in trouble: theirs alone, and made up for when they are back (rule 10); and messages that nobody can read."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.e2e.receiver import CLOSE, CUT, GARBAGE, HANG, OK, Behaviour, Receiver, failing, slow
+from tests.e2e.stored import opened, plant_message
+from tests.serving import ROOT, Answer, Serving, eventually
+
+GROUPS = 30
+"""For each receiver in trouble: more than it is told of at once."""
+
+GROUP_WAIT_SECONDS = 1.0
+MARGIN_SECONDS = 2.0
+"""How much later than due a healthy receiver's page may come while the others fail, on two busy cores."""
+
+RECOVERY_SECONDS = 30.0
+"""A deadline of ten seconds, a postponement of fifteen at most, and the next flush."""
+
+TROUBLES: dict[str, Behaviour] = {
+    "broken": failing(500),
+    "overloaded": failing(503, retry_after=3),
+    "limited": failing(429, retry_after=2),
+    "refusing": failing(400),
+    "garbage": GARBAGE,
+    "cut": CUT,
+    "closing": CLOSE,
+    "hanging": HANG,
+    "slow": slow(1.0),
+}
+DOWN = "down"
+"""The receiver that lives at an address of its own, where nobody listens."""
+BAD = [*TROUBLES, DOWN]
+
+
+def configuration(receiver: Receiver, down: Receiver) -> str:
+    urls = {name: (down if name == DOWN else receiver).url(f"/{name}") for name in ("healthy", *BAD)}
+    routes = "".join(f"    - {{receiver: {name}, matchers: ['team=\"{name}\"']}}\n" for name in urls)
+    receivers = "".join(f"  - {{name: {name}, webhook_configs: [{{url: '{url}'}}]}}\n" for name, url in urls.items())
+    return (
+        "route:\n  receiver: healthy\n  group_by: [team, service]\n"
+        f"  group_wait: {GROUP_WAIT_SECONDS:.0f}s\n  group_interval: 2s\n  repeat_interval: 12h\n"
+        f"  routes:\n{routes}receivers:\n{receivers}"
+    )
+
+
+def post(tocsin: Serving, team: str, services: range, instance: str, *, is_resolved: bool = False) -> float:
+    """Report an alert for each of these groups; returns when that was."""
+    times = {"endsAt": datetime.now(UTC).isoformat()} if is_resolved else {}
+    alerts = [
+        {"labels": {"alertname": "Down", "team": team, "service": str(number), "instance": instance}, **times}
+        for number in services
+    ]
+    at = time.monotonic()
+    answer = tocsin.post("/api/v2/alerts", alerts)
+    assert answer.status == 200, answer.text
+    return at
+
+
+def told(receiver: Receiver, team: str) -> dict[str, list[tuple[set[str], set[str]]]]:
+    """For each service, the firing and resolved instances of every page that was taken."""
+    groups: dict[str, list[tuple[set[str], set[str]]]] = {}
+    for page in receiver.taken(f"/{team}"):
+        said = page.names("instance"), page.names("instance", "resolved")
+        groups.setdefault(page.group["service"], []).append(said)
+    return groups
+
+
+@pytest.fixture
+def receivers() -> Iterator[tuple[Receiver, Receiver]]:
+    with ExitStack() as stack:
+        yield stack.enter_context(Receiver()), stack.enter_context(Receiver())
+
+
+def test_a_receiver_in_trouble_delays_no_other_and_hears_everything_once_it_is_back(
+    tmp_path: Path, receivers: tuple[Receiver, Receiver]
+) -> None:
+    receiver, down = receivers
+    kept, lost, new = range(GROUPS // 3), range(GROUPS // 3, 2 * GROUPS // 3), range(2 * GROUPS // 3, GROUPS)
+    with Serving(tmp_path, configuration(receiver, down)) as tocsin:
+        # Two thirds of the groups are told of while all is well.
+        for team in BAD:
+            post(tocsin, team, range(kept.start, lost.stop), "a")
+        first = {str(number): [({"a"}, set[str]())] for number in range(kept.start, lost.stop)}
+        for team in BAD:
+            eventually(lambda team=team: told(_of(team, receivers), team) == first, f"the first pages of {team}")
+        eventually(lambda: tocsin.get("/api/v1/ledger").json()["pending"] == 0, "the first pages to be settled")
+
+        # Then there is trouble, and news for everyone: more fires, some resolves, some is new.
+        down.refuse()
+        for team, behaviour in TROUBLES.items():
+            receiver.behave(f"/{team}", behaviour)
+        for team in BAD:
+            post(tocsin, team, kept, "b")
+            post(tocsin, team, lost, "a", is_resolved=True)
+            post(tocsin, team, new, "a")
+
+        # Whoever is well hears in time, at the beginning of the trouble and in its midst.
+        for number in range(6):
+            at = post(tocsin, "healthy", range(number, number + 1), "a")
+            eventually(
+                lambda number=number: str(number) in told(receiver, "healthy"), f"healthy page {number}", seconds=30
+            )
+            late = receiver.taken("/healthy")[-1].arrived_at - at - GROUP_WAIT_SECONDS
+            assert late < MARGIN_SECONDS, f"page {number} came {late:.2f} s after it was due"
+        for team in BAD:
+            if team != "slow":
+                assert told(_of(team, receivers), team) == first, f"{team} took a page, though it was in trouble"
+
+        # When it is over, each group's page comes, says what is so now, and comes once.
+        down.listen()
+        for team in TROUBLES:
+            receiver.behave(f"/{team}", OK)
+        expected = {
+            **{str(number): [({"a"}, set[str]()), ({"a", "b"}, set[str]())] for number in kept},
+            **{str(number): [({"a"}, set()), (set(), {"a"})] for number in lost},
+            **{str(number): [({"a"}, set())] for number in new},
+        }
+        for team in BAD:
+            wanted = sum(map(len, expected.values()))
+            taken = _of(team, receivers).taken
+            eventually(
+                lambda team=team, taken=taken: len(taken(f"/{team}")) >= wanted,
+                f"all pages of {team}",
+                seconds=RECOVERY_SECONDS,
+            )
+        eventually(lambda: tocsin.get("/api/v1/ledger").json()["pending"] == 0, "everything to be settled", seconds=15)
+        time.sleep(3)  # an interval and a half in which nothing more may come
+        for team in BAD:
+            assert told(_of(team, receivers), team) == expected, team
+        assert Counter(service for service, pages in told(receiver, "healthy").items() for _ in pages) == Counter(
+            map(str, range(6))
+        )
+        assert tocsin.get("/api/v1/ledger").json()["balanced"]
+
+
+def _of(team: str, receivers: tuple[Receiver, Receiver]) -> Receiver:
+    return receivers[team == DOWN]
+
+
+# --- messages that nobody can read ----------------------------------------------------------------------------------
+
+
+def command(tocsin: Serving, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+    return subprocess.run(
+        [sys.executable, "-m", "devhost.cli", "dead-letters", *arguments, "--url", tocsin.url],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+
+def listed(tocsin: Serving) -> Any:
+    answer: Answer = tocsin.get("/api/v1/dead-letters")
+    assert answer.status == 200, answer.text
+    return answer.json()["dead_letters"]
+
+
+def test_a_message_that_nobody_can_read_is_parked_with_its_reason_and_holds_nothing_up(
+    tmp_path: Path, receivers: tuple[Receiver, Receiver]
+) -> None:
+    receiver, _ = receivers
+    with Serving(tmp_path, configuration(*receivers)) as tocsin:
+        tocsin.stop()
+        for session in range(64):
+            body = b'{"configuration_version": 7, "events": "none"}'
+            plant_message(tocsin.data, "groups", body, session=str(session), size=3)
+        with opened(tocsin.data) as db:
+            db.execute("insert into ledger values ('accepted', ?)", (64 * 3,))
+        plant_message(tocsin.data, "deliveries", b"\xff\x00 no JSON")
+        plant_message(tocsin.data, "ticks", {"due_at": "noon"})
+        plant_message(tocsin.data, "intake", b'[{"labels": {"alertname": "Good", "service": "in"}}, {"labels": {}}]')
+        tocsin.start()
+        at = post(tocsin, "healthy", range(8), "a")  # through the same sessions
+        eventually(lambda: set(map(str, range(8))) <= told(receiver, "healthy").keys(), "the pages behind them")
+        arrivals = [page.arrived_at for page in receiver.taken() if page.group["service"] != "in"]
+        assert max(arrivals) - at < GROUP_WAIT_SECONDS + MARGIN_SECONDS
+        eventually(lambda: "in" in told(receiver, "healthy"), "the page of the good alert of the intake")
+
+        letters = eventually(lambda: letters if len(letters := listed(tocsin)) == 67 else [], "all to be parked")
+        assert Counter(letter["queue"] for letter in letters) == {
+            "groups": 64,
+            "deliveries": 1,
+            "ticks": 1,
+            "intake": 1,
+        }
+        assert {letter["kind"] for letter in letters} == {"parked"}
+        ledger = tocsin.get("/api/v1/ledger").json()
+        assert (ledger["parked"], ledger["balanced"]) == (64 * 3, True), ledger
+        reasons = {letter["queue"]: letter["reason"] for letter in letters}
+        assert "not a GroupEvents" in reasons["groups"]
+        assert "not a Delivery" in reasons["deliveries"]
+        assert "not a Tick" in reasons["ticks"]
+        assert reasons["intake"] == "alert 1: at least one label pair required"
+
+        # The command line shows them, and what they hold; one that is sent again is parked again.
+        shown = command(tocsin, "list", "--limit", "1000")
+        assert shown.returncode == 0, shown.stderr
+        assert shown.stdout.count("not a GroupEvents") == 64
+        one = next(letter["id"] for letter in letters if letter["queue"] == "groups")
+        detail = json.loads(command(tocsin, "show", one, "--json").stdout)
+        assert detail["body"] == {"configuration_version": 7, "events": "none"}
+        assert command(tocsin, "replay", one).returncode == 0
+        again = eventually(
+            lambda: [letter for letter in listed(tocsin) if int(letter["id"]) > max(int(each["id"]) for each in letters)],
+            "the replayed one to be parked again",
+        )
+        assert again[0]["reason"] == reasons["groups"]
+        assert command(tocsin, "replay", one).returncode == 1
+        assert tocsin.get(f"/api/v1/dead-letters/{one}").status == 404
+
+
+def test_what_was_parked_for_a_reason_that_is_gone_is_replayed_to_a_page(
+    tmp_path: Path, receivers: tuple[Receiver, Receiver]
+) -> None:
+    receiver, _ = receivers
+    with Serving(tmp_path, configuration(*receivers)) as tocsin:
+        tocsin.stop()
+        body = json.dumps([{"labels": {"alertname": "Late", "team": "healthy", "service": "late"}}]).encode()
+        with opened(tocsin.data) as db:
+            db.execute(
+                "insert into dead_letters (queue, session, kind, reason, at, delivery_count, size, body)"
+                " values ('intake', null, 'dead', 'the store was away', ?, 1000, 0, ?)",
+                (time.time(), body),
+            )
+        tocsin.start()
+        (letter,) = listed(tocsin)
+        assert (letter["queue"], letter["kind"], letter["delivery_count"]) == ("intake", "dead", 1000)
+        answer = tocsin.post(f"/api/v1/dead-letters/{letter['id']}/replay")
+        assert answer.status == 200, answer.text
+        eventually(lambda: "late" in told(receiver, "healthy"), "the page of what was replayed")
+        assert listed(tocsin) == []
