@@ -19,6 +19,9 @@ log = logging.getLogger("tocsin.devhost")
 MAX_BODY_BYTES = 10 * 1024 * 1024
 """Ten times what Prometheus sends at most; a body is held in memory several times over while it is read."""
 
+READ_ON_BYTES = 256 * 1024 * 1024
+"""So much more is read and dropped: whoever is still sending would find the connection broken, and not our answer."""
+
 type Scope = MutableMapping[str, Any]
 type Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 type Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -131,22 +134,25 @@ def _query(text: str) -> dict[str, str]:
 
 
 async def _read(headers: dict[str, str], receive: Receive) -> bytes:
-    length = headers.get("content-length", "")
-    if length.isdecimal() and int(length) > MAX_BODY_BYTES:
+    length = int(text) if (text := headers.get("content-length", "")).isdecimal() else 0
+    is_announced = "expect" in headers or length > MAX_BODY_BYTES + READ_ON_BYTES
+    if length > MAX_BODY_BYTES and is_announced:
         raise TooLargeError(f"the body has {length} bytes; at most {MAX_BODY_BYTES} are taken")
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts, size = [body], len(body)
-    while message.get("more_body"):
+    parts: list[bytes] = []
+    size, goes_on = 0, True
+    while goes_on and size <= MAX_BODY_BYTES + READ_ON_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
             return b""  # nobody is there to answer
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
+        part: bytes = message.get("body", b"")
+        goes_on = message.get("more_body", False)
+        size += len(part)
         if size > MAX_BODY_BYTES:
-            raise TooLargeError(f"the body has more than {MAX_BODY_BYTES} bytes, the most that is taken")
+            parts.clear()
+        else:
+            parts.append(part)
+    if size > MAX_BODY_BYTES:
+        raise TooLargeError(f"the body has more than {MAX_BODY_BYTES} bytes, the most that is taken")
     return b"".join(parts)
 
 

@@ -31,7 +31,7 @@ from devhost.host import serve
 from devhost.logs import LogFormat, configure_logs
 from domain.configuration import Configuration
 from domain.configuration_file import read_configuration
-from domain.errors import DomainError, RejectedError
+from domain.errors import DomainError, RejectedError, UnavailableError
 
 log = logging.getLogger("tocsin.serve")
 
@@ -258,8 +258,11 @@ async def follow(file: Path, home: Ports) -> None:
         seen = text
         try:
             configuration = await home.configurations.push(text, name=str(file))
-        except DomainError as error:
+        except RejectedError as error:
             log.error("%s was changed, and is not taken; the configuration in force stays.\n%s", file, error)
+        except UnavailableError as error:
+            log.error("%s was changed, and cannot be taken yet: %s", file, error)
+            seen = None
         else:
             log.info("%s was changed: version %s is in force. %s", file, configuration.version, _words(configuration))
 

@@ -290,9 +290,9 @@ class Story:
         self._sending: set[str] = set()
         self._doors = count(1)
         self.door = Door(f"door-{next(self._doors)}")
-        self._agenda: list[tuple[datetime, int, bool, Callable[[], None]]] = []
+        self._agenda: list[tuple[datetime, int, bool, Callable[[], object]]] = []
         self._order = count()
-        self._held: list[Callable[[], None]] = []
+        self._held: list[Callable[[], object]] = []
         self._stopped_at = start
         self._last_fold: dict[int, datetime] = {}
         self._under_way: dict[GroupId, Counter[datetime]] = {}
@@ -303,7 +303,7 @@ class Story:
 
     # --- time -------------------------------------------------------------------------------------------------------
 
-    def at(self, instant: datetime, act: Callable[[], None], *, is_ours: bool = False) -> None:
+    def at(self, instant: datetime, act: Callable[[], object], *, is_ours: bool = False) -> None:
         """Have something happen then; what is Tocsin's own waits while it is stopped."""
         heapq.heappush(self._agenda, (instant, next(self._order), is_ours, act))
 
@@ -322,7 +322,7 @@ class Story:
         self.now = max(self.now, end)
         return self
 
-    def _every(self, interval: timedelta, act: Callable[[], None], *, is_ours: bool = True) -> None:
+    def _every(self, interval: timedelta, act: Callable[[], object], *, is_ours: bool = True) -> None:
         def again() -> None:
             if not is_ours or self.is_listening:
                 act()
@@ -464,7 +464,6 @@ class Story:
         stored = self.groups.setdefault(group_id, Stored())
         if isinstance(event, Tick):
             self.ticked.append(event)
-            self._under_way.get(group_id, Counter())[event.due_at] -= 1
         before = stored.head.flushed_at if stored.head else None
         decision = stored.ask(event, self.situation, self.now, event.names)
         if decision.head is not None:
@@ -488,13 +487,17 @@ class Story:
                 arrivals = list(self.ticks(outgoing, self.now))
                 self._under_way.setdefault(outgoing.group_id, Counter())[outgoing.due_at] += len(arrivals)
                 for arrival in arrivals:
-                    self.at(arrival, partial(self.fold, outgoing), is_ours=True)
+                    self.at(arrival, partial(self._arrive, outgoing), is_ours=True)
             case Delivery():
                 assert all(outgoing.id != other.id for other in self.due), "two deliveries of one id"
                 self.due.append(outgoing)
                 self.at(self.now, partial(self._deliver, outgoing), is_ours=True)
             case GroupEvents():
                 self.enqueue([outgoing])
+
+    def _arrive(self, tick: Tick) -> None:
+        self._under_way[tick.group_id][tick.due_at] -= 1
+        self.fold(tick)
 
     def _deliver(self, delivery: Delivery) -> None:
         answer = self._answer(delivery)
@@ -507,10 +510,7 @@ class Story:
             self.at(answered_at, partial(self._hear, delivery))
         if answer.folded_after is not None:
             settled = Settled(delivery.group_id, delivery.id, delivery.integration, is_delivered, answered_at)
-            self.at(later(answered_at, answer.folded_after), partial(self._settle, settled), is_ours=True)
-
-    def _settle(self, settled: Settled) -> None:
-        self.fold(settled)
+            self.at(later(answered_at, answer.folded_after), partial(self.fold, settled), is_ours=True)
 
     def _answer(self, delivery: Delivery) -> Answer:
         receiver = delivery.notification.receiver
@@ -607,7 +607,9 @@ class Story:
     @property
     def entries(self) -> list[LogEntry]:
         """The trail of all groups, in order of time."""
-        return sorted((entry for stored in self.groups.values() for entry in stored.entries), key=lambda entry: entry.at)
+        return sorted(
+            (entry for stored in self.groups.values() for entry in stored.entries), key=lambda entry: entry.at
+        )
 
     @property
     def reasons(self) -> list[list[ReasonCode]]:

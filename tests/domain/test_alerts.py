@@ -38,7 +38,10 @@ def times(of: Alert) -> tuple[float, float, float, bool]:
     ("older", "younger", "expected"),
     [
         pytest.param(
-            report(-2, 2, 0, timeout=True), report(-1, 3, 1, timeout=True), (-2, 3, 1, True), id="both ends are timeouts"
+            report(-2, 2, 0, timeout=True),
+            report(-1, 3, 1, timeout=True),
+            (-2, 3, 1, True),
+            id="both ends are timeouts",
         ),
         pytest.param(report(-1, 3, 0, timeout=True), report(0, 2, 1), (-1, 2, 1, False), id="the older is a timeout"),
         pytest.param(
@@ -47,7 +50,9 @@ def times(of: Alert) -> tuple[float, float, float, bool]:
             (-1, 3, 1, True),
             id="the younger is a timeout, and stays one with the older's end",
         ),
-        pytest.param(report(-1, 3, 0), report(0, 2, 1), (-1, 3, 1, False), id="none is a timeout, the older ends later"),
+        pytest.param(
+            report(-1, 3, 0), report(0, 2, 1), (-1, 3, 1, False), id="none is a timeout, the older ends later"
+        ),
         pytest.param(
             report(-1, 3, 0), report(-1, 4, 1), (-1, 4, 1, False), id="none is a timeout, the younger ends later"
         ),
@@ -100,7 +105,9 @@ def test_at_one_instant_the_report_counts_as_the_younger() -> None:
 
 minutes = st.integers(-10, 10)
 REPORTS = st.builds(
-    lambda starts, lasts, received, timeout: report(starts, starts + lasts, received, timeout=timeout, text=str(starts)),
+    lambda starts, lasts, received, timeout: report(
+        starts, starts + lasts, received, timeout=timeout, text=str(starts)
+    ),
     minutes,
     st.integers(0, 10),
     minutes,
@@ -169,9 +176,7 @@ LONG_AGO = NOON - 9 * HOUR
         pytest.param(
             alert(lease=FOUR), NOON, NOON + MINUTE, True, NOON + 5 * MINUTE, id="strict: nor does a short stop"
         ),
-        pytest.param(
-            alert(ends_at=END_OF_TIME), NOON, LONG_AGO, False, END_OF_TIME, id="the year 9999 and half of it"
-        ),
+        pytest.param(alert(ends_at=END_OF_TIME), NOON, LONG_AGO, False, END_OF_TIME, id="the year 9999 and half of it"),
         pytest.param(
             alert(ends_at=END_OF_TIME), NOON + HOUR, NOON + HOUR, True, END_OF_TIME, id="the year 9999, leased later"
         ),

@@ -333,7 +333,9 @@ receivers:
   - {name: team, webhook_configs: [{url: "http://0"}, {url: "http://1", send_resolved: false}]}
   - {name: log, webhook_configs: [{url: "http://log"}]}
 """
-ELSEWHERE = SIBLINGS.replace("group_by: [service]", "group_by: [alertname]").replace("group_interval: 5m", "group_interval: 3m")
+ELSEWHERE = SIBLINGS.replace("group_by: [service]", "group_by: [alertname]").replace(
+    "group_interval: 5m", "group_interval: 3m"
+)
 NARROW = configuration(wait="0s", interval="3s", repeat="1h", send_resolved=[True, True])
 
 NAMES = ["db", "web", "api"]
@@ -361,7 +363,14 @@ def walk(seed: int, chance: Chance, texts: Sequence[str], steps: int = 40) -> St
         return [max(now, tick.due_at + drift)] * times
 
     story = Story(texts[0], ticks=ticks if chance != Chance() else on_time, resend_every=MINUTE)
-    bad = [FAILS, HANGS, LOST, Answer(folded_after=3 * MINUTE), Answer(after=90 * SECOND), Answer(is_delivered=False, after=SECOND)]
+    bad = [
+        FAILS,
+        HANGS,
+        LOST,
+        Answer(folded_after=3 * MINUTE),
+        Answer(after=90 * SECOND),
+        Answer(is_delivered=False, after=SECOND),
+    ]
     for _ in range(steps):
         for receiver in ("team", "team[0]", "team[1]", "log", "rest"):
             story.answers[receiver] = [random.choice(bad) if random.random() < chance.failing else OK]
@@ -555,5 +564,3 @@ def test_pending_sets_are_packed() -> None:
     pending = story.group.logs[0].pending
     assert pending is not None
     assert pending.firing == pack([story.member("db").alert.fingerprint])
-
-

@@ -71,7 +71,9 @@ def resent(after: timedelta, lease: timedelta = FOUR) -> Alert:
         pytest.param(replace(resent(MINUTE), generator_url="http://x"), False, id="a changed generatorURL"),
         pytest.param(replace(resent(MINUTE), starts_at=NOON + SECOND), False, id="a changed startsAt"),
         pytest.param(replace(resent(MINUTE), is_timeout=True), False, id="the end is the door's own now"),
-        pytest.param(replace(resent(MINUTE), labels={"alertname": "Other"}), False, id="a fingerprint shared by chance"),
+        pytest.param(
+            replace(resent(MINUTE), labels={"alertname": "Other"}), False, id="a fingerprint shared by chance"
+        ),
         pytest.param(alert(at=NOON + MINUTE, alertname="Other"), False, id="another alert"),
     ],
 )

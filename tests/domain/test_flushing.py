@@ -53,7 +53,9 @@ def test_an_alert_older_than_group_wait_is_told_at_once(age: timedelta, expected
 
 def test_only_the_alert_that_opens_the_group_hurries_it() -> None:
     # In 0.25 any alert that joins before the first flush does, in 0.34 and here the first one.
-    story = Story(PLAIN).fire("db", lease=LONG).run(5 * SECOND).fire("web", starts_at=NOON - HOUR, lease=LONG).run(MINUTE)
+    story = (
+        Story(PLAIN).fire("db", lease=LONG).run(5 * SECOND).fire("web", starts_at=NOON - HOUR, lease=LONG).run(MINUTE)
+    )
     assert story.told() == ["0:00:30 team: db, web fire (first notification)"]
 
 
@@ -502,7 +504,9 @@ def test_what_fires_as_its_tombstone_is_forgotten_is_kept() -> None:
     story = Story(configuration(repeat="1h"), is_swept=False).fire("db", "web", lease=LONG).run(MINUTE)
     story.resolve("db").run(30 * MINUTE)
     story.ticks = never
-    story.run(HOUR).fire("db", lease=LONG)  # the flush that is due, and lost its tick, forgets `db` in the same decision
+    story.run(HOUR).fire(
+        "db", lease=LONG
+    )  # the flush that is due, and lost its tick, forgets `db` in the same decision
     story.run(SECOND)
     assert (story.head.present, story.head.firing) == (2, 2)
 
