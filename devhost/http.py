@@ -16,8 +16,8 @@ from devhost.sharing import Loop
 
 log = logging.getLogger("tocsin.devhost")
 
-MAX_BODY_BYTES = 10 * 1024 * 1024
-"""Ten times what Prometheus sends at most; a body is held in memory several times over while it is read."""
+MAX_BODY_BYTES = 5 * 1024 * 1024
+"""Prometheus sends 64 alerts at most.  What is taken needs up to forty times the memory of its body (measured)."""
 
 READ_ON_BYTES = 256 * 1024 * 1024
 """So much more is read and dropped: whoever is still sending would find the connection broken, and not our answer."""

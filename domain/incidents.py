@@ -228,9 +228,6 @@ def _route_anew(work: Working) -> None:
         work.route_id = route_id
         work.has_news = work.has_news or work.flushed_at is not None
         work.say(ReasonCode.ROUTED_ANEW, configuration.version)
-        leading = next((member for member in work.present_members() if member.is_firing and member.is_leading), None)
-        if leading is not None and work.incident is None:
-            work.open_incident(leading.alert, work.now)
     else:
         # No route leads here any more: nothing more is told, and what is under way is settled or superseded.
         work.route_id = configuration.root.id

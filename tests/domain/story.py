@@ -1,16 +1,16 @@
 """Story: the domain alone on a virtual clock; alerts in, pages and reasons out.
 
-A story keeps groups as a store would, feeds reports through a door, keeps the schedule of ticks, lets receivers answer as
-they are told to, and folds the results.  Whatever happens, each step is checked against what must always hold, and each
-event is folded a second time to see that this changes nothing.
+A story keeps groups as a store would, feeds reports through a door, keeps the schedule of ticks, lets receivers answer
+as they are told to, and folds the results.  Whatever happens, each step is checked against what must always hold, and
+each event is folded a second time to see that this changes nothing.
 
     story = Story(configuration)
     story.fire("db")
     story.run(MINUTE)
     assert story.told() == ["0:00:30 team: db fires (first notification)"]
 
-The time before the colon is what has passed since the story began.  `acknowledged` is what the door made durable; the same
-list can be replayed under another configuration: `Story(other).replay(story.acknowledged).run(HOUR)`.
+The time before the colon is what has passed since the story began.  `acknowledged` is what the door made durable; the
+same list can be replayed under another configuration: `Story(other).replay(story.acknowledged).run(HOUR)`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,6 @@ from domain.groups import (
     ReasonCode,
     Tally,
     Tick,
-    Wanted,
     Woken,
     shard,
 )
@@ -188,14 +187,14 @@ class Stored:
         state = GroupState(self.head, self._named(names), None, is_complete=self.head is None)
         for _ in range(4):
             answer = decide(state, event, situation, now)
-            if not isinstance(answer, Wanted):
+            if isinstance(answer, Decision):
                 return answer
             if answer.members is None:
                 state = GroupState(state.head, dict(self.members), dict(self.logs), is_complete=True)
             else:
                 members = {**state.members, **self._named(answer.members)}
                 state = GroupState(state.head, members, dict(self.logs), is_complete=False)
-        raise AssertionError(f"wants the same again and again: {answer}")
+        raise AssertionError(f"wants more and more for {event}")
 
     def _named(self, names: Collection[Fingerprint]) -> dict[Fingerprint, Member]:
         return {name: self.members[name] for name in names if name in self.members}
@@ -287,7 +286,8 @@ class Story:
         self.ticked: list[Tick] = []
         self._is_punctual = ticks is on_time
         self._sources: dict[str, _Source] = {}
-        self._sending: set[str] = set()
+        self.sending: set[str] = set()
+        """What the source says is firing."""
         self._doors = count(1)
         self.door = Door(f"door-{next(self._doors)}")
         self._agenda: list[tuple[datetime, int, bool, Callable[[], object]]] = []
@@ -346,30 +346,34 @@ class Story:
         """
         for name in names:
             source = self._sources.get(name)
-            if source is None or labels or name not in self._sending:
+            if source is None or labels or name not in self.sending:
                 known = source.labels if source and not labels else {"alertname": "DiskFull", "instance": name} | labels
                 source = self._sources[name] = _Source(known, starts_at or self.now, lease, {})
             source.lease = lease
             source.starts_at = starts_at or source.starts_at
             source.annotations = dict(annotations or {})
-            self._sending.add(name)
+            self.sending.add(name)
         self._post([self._firing(name) for name in names])
         return self
 
     def resolve(self, *names: str) -> Self:
         """The source reports that these are over."""
-        self._sending.difference_update(names)
+        self.sending.difference_update(names)
         self._post([self._resolved(name) for name in names])
         return self
 
+    def knows(self, name: str) -> bool:
+        """Whether the source ever spoke of it."""
+        return name in self._sources
+
     def fall_silent(self, *names: str) -> Self:
         """The source says nothing more about these; their leases will run out."""
-        self._sending.difference_update(names)
+        self.sending.difference_update(names)
         return self
 
     def resend(self) -> None:
         """The source repeats everything that fires, in one request."""
-        self._post([self._firing(name) for name in sorted(self._sending)])
+        self._post([self._firing(name) for name in sorted(self.sending)])
 
     def _firing(self, name: str) -> Callable[[datetime], Alert]:
         source = self._sources[name]
@@ -469,7 +473,7 @@ class Story:
         if decision.head is not None:
             stored.write(decision)
             after = decision.head.flushed_at
-            if after is not None and after != before or _is_flushed(decision):
+            if (after is not None and after != before) or _is_flushed(decision):
                 self.flushes.append((self.now, group_id))
             if decision.incident is not None:
                 self.incidents[decision.incident.id] = decision.incident
@@ -478,7 +482,7 @@ class Story:
         else:
             assert decision == NO_NEWS
         self._check(group_id, stored)
-        self._check_again(stored, event)
+        self._check_again(stored, event, decision)
         return decision
 
     def _send(self, outgoing: Outgoing) -> None:
@@ -543,11 +547,13 @@ class Story:
 
     # --- what must always hold --------------------------------------------------------------------------------------
 
-    def _check_again(self, stored: Stored, event: Event) -> None:
+    def _check_again(self, stored: Stored, event: Event, first: Decision) -> None:
         """Folding the same in again changes nothing: queues deliver twice."""
         again = stored.ask(event, self.situation, self.now, event.names)
-        if again.entry is not None and [reason.code for reason in again.entry.reasons] == [ReasonCode.LATE]:
-            return  # each late result is a line of the trail, and nothing else
+        if again.entry and first.entry and [reason.code for reason in again.entry.reasons] == [ReasonCode.LATE]:
+            # Each late result is a line of the trail, and nothing else.
+            assert [reason.code for reason in first.entry.reasons] == [ReasonCode.LATE]
+            return
         assert again == NO_NEWS, f"folded twice: {event} then {again}"
 
     def _check(self, group_id: GroupId, stored: Stored) -> None:
@@ -566,7 +572,8 @@ class Story:
         assert tally.due == tally.delivered + tally.failed + tally.superseded + len(head.pending)
         is_alive = bool(present or pending)
         if not is_alive:
-            assert head.next_due_at is head.flushed_at is head.earliest_end is head.incident is None
+            assert (head.next_due_at, head.flushed_at, head.earliest_end) == (None, None, None)
+            assert head.incident is None
             assert not head.has_news
             assert not head.is_flush_failed
             return
@@ -660,7 +667,10 @@ def _name(alert: Alert) -> str:
 def explain_again(
     entries: Sequence[LogEntry], configurations: Sequence[str], *, is_strict: bool = False
 ) -> list[tuple[Reason, ...]]:
-    """Decide anew, from the log of one group alone, everything that it says was decided (rule 2)."""
+    """Decide anew, from the log of one group alone, everything that it says was decided (rule 2).
+
+    Each reason's alerts are in order, for a store may keep members in any.
+    """
     versions = {read(text).version: read(text) for text in configurations}
     stored = Stored()
     for entry in entries:
@@ -678,7 +688,12 @@ def explain_again(
         decision = stored.ask(event, situation, entry.at, event.names)
         if decision.head is not None:
             stored.write(decision)
-    return [entry.reasons for entry in stored.entries]
+    return [in_order(entry.reasons) for entry in stored.entries]
+
+
+def in_order(reasons: Sequence[Reason]) -> tuple[Reason, ...]:
+    """The reasons with their alerts sorted."""
+    return tuple(replace(reason, fingerprints=tuple(sorted(reason.fingerprints))) for reason in reasons)
 
 
 __all__ = [
@@ -695,6 +710,7 @@ __all__ = [
     "Story",
     "configuration",
     "explain_again",
+    "in_order",
     "never",
     "on_time",
     "shifted",

@@ -10,7 +10,7 @@ import pytest
 from domain.flushing import ALERTS_PER_NOTIFICATION, grid_after
 from domain.groups import ReasonCode, Tally, Tick, Woken
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert
-from tests.domain.story import FAILS, HANGS, LOST, Answer, Story, Timing, configuration, never, shifted, twice
+from tests.domain.story import FAILS, HANGS, LOST, OK, Answer, Story, Timing, configuration, never, shifted, twice
 
 TINY = timedelta(microseconds=1)
 PLAIN = configuration()
@@ -127,9 +127,10 @@ def test_the_group_dies_when_it_is_empty_and_starts_anew() -> None:
 
 def test_a_group_that_starts_anew_has_a_tick_again() -> None:
     # The tick of the grid that died finds an empty group, and must not pass for the new one's.
-    story = Story(configuration(interval="1m"), is_swept=False).fire("db").run(MINUTE).resolve("db").run(10 * MINUTE)
-    story.fire("db", lease=LONG).run(31 * SECOND)
-    assert story.told()[-1] == "0:11:30 team: db fires (first notification)"
+    story = Story(PLAIN, is_swept=False).fire("db", lease=LONG).run(MINUTE).resolve("db").run(5 * MINUTE)
+    assert story.head.present == 0
+    story.run(24 * HOUR).fire("db", lease=LONG).run(MINUTE)
+    assert len(story.told()) == 3
 
 
 def test_a_refire_before_the_resolve_is_told_keeps_the_grid() -> None:
@@ -237,6 +238,10 @@ def test_however_ticks_come_each_point_of_the_grid_is_flushed_once(ticks: Timing
     assert story.head.flushed_at == grid[-1], "the grid stays where it was"
 
 
+def lost_after(duration: timedelta) -> Timing:
+    return lambda tick, now: [tick.due_at] if tick.due_at <= NOON + duration else []
+
+
 def test_an_early_tick_decides_as_if_it_were_due() -> None:
     story = Story(PLAIN, ticks=shifted(-10 * SECOND)).fire("db", lease=LONG).run(25 * SECOND)
     assert story.told() == ["0:00:20 team: db fires (first notification)"]
@@ -270,13 +275,22 @@ def test_any_event_does_what_is_due_first() -> None:
 
 
 def test_what_is_due_when_a_result_comes_is_not_put_off() -> None:
-    story = Story(PLAIN, ticks=shifted(40 * SECOND), is_swept=False).fire("db", lease=4 * MINUTE)
+    story = Story(PLAIN, ticks=shifted(40 * SECOND), is_swept=False).fire("db", lease=3 * MINUTE)
     story.answers["team"] = [Answer(folded_after=4 * MINUTE + 30 * SECOND)]
     # The result is folded at 5:40, ten seconds after the point at which `db` must be seen to have ended.
-    story.run(9 * MINUTE)
-    assert story.told()[1:] == []
-    story.run(10 * MINUTE)
-    assert [story.clock(delivery.due_at) for delivery in story.due] == ["0:01:10", "0:11:10"]
+    story.run(HOUR)
+    assert story.told()[1:] == ["0:06:10 team: db resolved (all alerts resolved)"]
+
+
+def test_who_flushes_in_the_place_of_a_lost_tick_sends_the_next_one() -> None:
+    lost = NOON + 5 * MINUTE + 30 * SECOND
+    story = Story(PLAIN, ticks=lambda tick, now: [] if tick.due_at == lost else [tick.due_at], is_swept=False)
+    story.fire("db", lease=LONG).run(2 * MINUTE).fire("web", lease=LONG).run(4 * MINUTE)
+    story.fire("api", lease=LONG).run(HOUR)
+    assert story.told()[1:] == [
+        "0:06:00 team: db, web fire (new alerts added)",
+        "0:10:30 team: api, db, web fire (new alerts added)",
+    ]
 
 
 def test_events_of_a_group_that_never_was_are_no_news() -> None:
@@ -446,6 +460,21 @@ def test_integrations_that_want_different_things() -> None:
     assert story.head.present == 0
 
 
+def test_nothing_is_dropped_that_an_integration_could_not_be_told() -> None:
+    # On a narrow grid the first integration is still busy with `db` when the second hears that it is over.
+    story = Story(configuration(wait="0s", interval="2s", send_resolved=[True, True])).fire("db", "web", lease=LONG)
+    story.answers["team[0]"] = [Answer(after=5 * SECOND), OK]
+    story.answers["team[1]"] = [OK, Answer(after=4 * SECOND), OK]
+    story.run(SECOND).resolve("db").run(HOUR)
+    assert story.told() == [
+        "0:00:00 team[1]: db, web fire (first notification)",
+        "0:00:05 team[0]: db, web fire (first notification)",
+        "0:00:06 team[1]: web fires; db resolved (some alerts resolved)",
+        "0:00:06 team[0]: web fires; db resolved (some alerts resolved)",
+    ]
+    assert story.head.present == 1
+
+
 def test_each_integration_repeats_in_its_own_time() -> None:
     story = Story(configuration(send_resolved=[True, True], repeat="1h")).fire("db", lease=LONG)
     story.answers["team[1]"] = [FAILS, FAILS, Answer()]
@@ -501,13 +530,11 @@ def test_a_flush_forgets_old_tombstones() -> None:
 
 
 def test_what_fires_as_its_tombstone_is_forgotten_is_kept() -> None:
-    story = Story(configuration(repeat="1h"), is_swept=False).fire("db", "web", lease=LONG).run(MINUTE)
-    story.resolve("db").run(30 * MINUTE)
-    story.ticks = never
-    story.run(HOUR).fire(
-        "db", lease=LONG
-    )  # the flush that is due, and lost its tick, forgets `db` in the same decision
-    story.run(SECOND)
+    story = Story(configuration(repeat="1h"), ticks=lost_after(10 * MINUTE), is_swept=False)
+    story.fire("db", "web", lease=LONG).run(MINUTE).resolve("db").run(2 * HOUR)
+    # The flush that is due, and lost its tick, forgets `db` in the same decision.
+    story.fire("db", lease=LONG).run(SECOND)
+    assert story.told()[-1] == "2:01:00 team: web fires (repeat interval elapsed)"
     assert (story.head.present, story.head.firing) == (2, 2)
 
 

@@ -222,6 +222,14 @@ def test_a_delivery_that_nobody_answers_for_is_superseded_though_its_route_has_v
     assert all(incident.resolved_at for incident in story.incidents.values() if incident.receiver == "shop")
 
 
+def test_the_root_is_told_nothing_of_a_group_that_no_route_leads_to() -> None:
+    story = Story(TWO).fire("db", lease=LONG, service="shop").run(2 * MINUTE)
+    story.answers["shop"] = [LOST]
+    story.fire("web", lease=LONG, service="shop").run(5 * MINUTE).reload(ONE).run(2 * HOUR)
+    assert story.told("team") == ["0:07:00 team: db, web fire (first notification)"]
+    assert story.tally.superseded == 1
+
+
 def test_what_left_is_not_waited_for_by_its_last_result() -> None:
     # `db` resolved and was told so; before the answer it moved away, and half an hour later its tombstone is forgotten.
     text = TWO.replace("[alertname]", "[alertname]\n  group_interval: 2h")

@@ -181,7 +181,7 @@ def plant_message(data: Path, queue: str, body: Any, *, session: str | None = No
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     with opened(data) as db:
         (number,) = db.execute(
-            "select max(coalesce((select max(number) from messages), 0), coalesce((select max(number) from parcels), 0))"
+            "select coalesce(max(number), 0) from (select number from messages union all select number from parcels)"
         ).fetchone()
         db.execute(
             "insert into messages values (?, ?, ?, '', 0, ?, 0, ?, ?)",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from http.client import HTTPConnection, HTTPException
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -255,7 +256,10 @@ def _settle(tocsin: Serving, receiver: Receiver, conditions: list[Condition]) ->
             expected[place] |= {condition.fingerprint} if condition.is_firing else set()
 
     def differences() -> list[str]:
-        told = {(page.body["receiver"], page.group["service"]): {name for name, _ in page.firing} for page in receiver.pages()}
+        told = {
+            (page.body["receiver"], page.group["service"]): {name for name, _ in page.firing}
+            for page in receiver.pages()
+        }
         found = [
             f"{place}: told {told.get(place)}, but {firing} fire"
             for place, firing in expected.items()
@@ -311,7 +315,7 @@ def _check_acknowledged(kept: stored.Stored, senders: list[Sender], text: str) -
 def _check_repetitions(place: Place, pages: list[Page], killed_at: list[float]) -> None:
     """Whatever came twice in a row came again after a kill, and no kill brought more than one page of this group."""
     charged: set[float] = set()
-    for page, again in zip(pages, pages[1:], strict=False):
+    for page, again in pairwise(pages):
         if (page.firing, page.resolved) == (again.firing, again.resolved):
             # What a process had written arrives even if it is killed at once; a busy machine lets it arrive late.
             causes = [at for at in killed_at if page.arrived_at - 1.0 < at < again.arrived_at and at not in charged]
