@@ -122,7 +122,7 @@ class MemoryGroupStore:
         return [group_id for _, group_id in heapq.nsmallest(limit, (pair for pair in due if pair[0] < before))]
 
     async def list_heads(self, *, after: GroupId | None = None, limit: int = 1000) -> Sequence[Head]:
-        heads = (head for head in self._heads.values() if head.present > 0 and head.id > (after or ""))
+        heads = (head for head in self._heads.values() if head.is_live and head.id > (after or ""))
         return heapq.nsmallest(limit, heads, key=lambda head: head.id)
 
     async def list_members(self, group_ids: Collection[GroupId] | None = None) -> Sequence[tuple[GroupId, Member]]:

@@ -269,14 +269,17 @@ class _RouteReader:
         goes_on = section.take("continue")
         if goes_on.flag(False):
             goes_on.refuse("the root route cannot continue")
-        root = self._read(section, above, ROOT_KEY, (), twin=0, ancestor_twins=(), goes_on=False)
+        receiver = self._read_receiver_name(section.take("receiver"))
+        root = self._read(section, above, ROOT_KEY, (), receiver, 0, (), 0, goes_on=False)
         if not root.receiver:
             field.refuse("the root route must name a receiver")
         return root
 
-    def _read_children(self, field: Field, parent: Route) -> tuple[Route, ...]:
+    def _read_children(self, field: Field, parent: Route, path: tuple[int, ...]) -> tuple[Route, ...]:
+        """The routes below `parent`, which `path` tells from its own siblings of the same key."""
         children: list[Route] = []
-        twins: Counter[str] = Counter()
+        same_key: Counter[str] = Counter()
+        twins: Counter[tuple[str, str]] = Counter()
         for item in field.items():
             if item.is_absent:
                 item.refuse("expected a mapping")
@@ -284,9 +287,14 @@ class _RouteReader:
             matchers = _read_route_matchers(section)
             key = route_key(parent.key, matchers)
             goes_on = section.take("continue").flag(False)
-            above = (*parent.ancestor_twins, parent.twin)
-            children.append(self._read(section, parent, key, matchers, twins[key], above, goes_on=goes_on))
-            twins[key] += 1
+            receiver = self._read_receiver_name(section.take("receiver")) or parent.receiver
+            # The receiver tells siblings apart already: one that is added above does not rename the others' groups.
+            twin = twins[key, receiver]
+            children.append(
+                self._read(section, parent, key, matchers, receiver, twin, path, same_key[key], goes_on=goes_on)
+            )
+            twins[key, receiver] += 1
+            same_key[key] += 1
         return tuple(children)
 
     def _read(
@@ -295,8 +303,10 @@ class _RouteReader:
         parent: Route,
         key: str,
         matchers: tuple[Matcher, ...],
+        receiver: str,
         twin: int,
-        ancestor_twins: tuple[int, ...],
+        path: tuple[int, ...],
+        place: int,
         *,
         goes_on: bool,
     ) -> Route:
@@ -304,7 +314,7 @@ class _RouteReader:
             id=RouteId(self._count),
             key=key,
             twin=twin,
-            receiver=self._read_receiver_name(section.take("receiver")) or parent.receiver,
+            receiver=receiver,
             group_by=_read_group_by(section.take("group_by"), parent.group_by),
             group_wait=_read_duration(section.take("group_wait"), parent.group_wait),
             group_interval=_read_interval(section.take("group_interval"), parent.group_interval),
@@ -312,11 +322,11 @@ class _RouteReader:
             matchers=matchers,
             goes_on=goes_on,
             labels=tuple(sorted({**dict(parent.labels), **_read_labels(section.take("labels"))}.items())),
-            ancestor_twins=ancestor_twins,
+            ancestor_twins=path,
         )
         self._count += 1
         section.not_yet("mute_time_intervals", "active_time_intervals")
-        children = self._read_children(section.take("routes"), route)
+        children = self._read_children(section.take("routes"), route, (*path, place))
         section.close()
         return replace(route, children=children)
 

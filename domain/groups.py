@@ -93,6 +93,11 @@ class Head:
     folded: Mapping[str, int] = field(default_factory=dict)
     """For each door the number of its last event folded here: a message seen twice is known by it."""
 
+    @property
+    def is_live(self) -> bool:
+        """Whether it has members, or deliveries under way."""
+        return self.present > 0 or bool(self.pending)
+
 
 @value
 class GroupState:
@@ -321,7 +326,7 @@ class GroupStore(Protocol):
         ...
 
     async def list_heads(self, *, after: GroupId | None = None, limit: int = 1000) -> Sequence[Head]:
-        """The heads of groups that have members, in order of their ids, from the one behind `after`."""
+        """The heads of live groups, in order of their ids, from the one behind `after`."""
         ...
 
     async def list_members(self, group_ids: Collection[GroupId] | None = None) -> Sequence[tuple[GroupId, Member]]:

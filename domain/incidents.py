@@ -202,7 +202,8 @@ def _route_anew(work: Working) -> None:
                 if member.is_leading != (place == 0):
                     work.put(replace(member, is_leading=place == 0))
                 continue
-            if member.is_firing and work.lease_end(member) > work.now:
+            # The leading copy alone goes on to the others' places: each of them holds the same alert.
+            if member.is_leading and member.is_firing and work.lease_end(member) > work.now:
                 _, alerts, further = moved.setdefault(address.group_id, (address, [], []))
                 (alerts if place == 0 else further).append(member.alert)
         if not is_staying:

@@ -40,7 +40,7 @@ class Route:
     key: str
     """Alertmanager's route key, `{}/{team="db"}`; identical siblings share it (GK-1)."""
     twin: int
-    """How many earlier siblings under the same parent have this same key; part of the group's id."""
+    """How many earlier siblings under the same parent have this same key and receiver; part of the group's id."""
     receiver: str
     group_by: frozenset[str] | None
     """The names to group by; None for all labels (`['...']`), empty for one single group."""
@@ -53,7 +53,7 @@ class Route:
     labels: tuple[tuple[str, str], ...] = ()  # route labels (0.34), merged from the parents
     children: tuple[Route, ...] = ()
     ancestor_twins: tuple[int, ...] = ()
-    """The twin numbers of the routes above, from the root down: a route under one twin is not that under the other."""
+    """For each route above, from the root down, how many earlier siblings have its key: who tells it from them."""
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)
     _group_prefix: str = field(init=False, repr=False, compare=False)
     _index: _ChildIndex | None = field(init=False, repr=False, compare=False)

@@ -19,7 +19,7 @@ SCHEMA_VERSION = 1
 
 # The four tables of `adapters/sqlite/table.py` are written behind; `redo` holds what they lack until then.
 SCHEMA = """
-create table heads (id text primary key, present integer not null, due_at real, last_entry integer not null,
+create table heads (id text primary key, is_live integer not null, due_at real, last_entry integer not null,
     document blob not null) without rowid;
 create index heads_due on heads (due_at) where due_at is not null;
 create table members (group_id text not null, fingerprint text not null, dropped_at real, document blob not null,
@@ -130,7 +130,9 @@ class Journal:
         if self._waiters is None:
             self._waiters = []
             self._checkpointer.start()
-            asyncio.get_running_loop().call_soon(self._commit)
+            loop = asyncio.get_running_loop()
+            # One round later: what the network has brought by then shares the commit.
+            loop.call_soon(loop.call_soon, self._commit)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[sqlite3.Connection]:
