@@ -96,6 +96,8 @@ class HttpApp:
             response = _refuse(413, str(error))
             response.headers["Connection"] = "close"  # the rest of the body is not read
             return response
+        except ConnectionError as error:
+            return _refuse(400, str(error))  # nobody reads it, and half a request does nothing
         query = scope["query_string"].decode("latin-1")
         request = func.HttpRequest(
             method=scope["method"],
@@ -143,7 +145,7 @@ async def _read(headers: dict[str, str], receive: Receive) -> bytes:
     while goes_on and size <= MAX_BODY_BYTES + READ_ON_BYTES:
         message = await receive()
         if message["type"] == "http.disconnect":
-            return b""  # nobody is there to answer
+            raise ConnectionError("the caller has gone")
         part: bytes = message.get("body", b"")
         goes_on = message.get("more_body", False)
         size += len(part)

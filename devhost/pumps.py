@@ -81,10 +81,15 @@ class QueuePump:
             task = asyncio.Task(self._invoke(message), loop=loop, eager_start=True)
             if not task.done():
                 self._running.add(task)
-                task.add_done_callback(self._running.discard)
+                task.add_done_callback(self._end)
             if time.perf_counter() > until:
                 break
         return lag
+
+    def _end(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        # The message was released before this: without another look here, the last place free would stay unseen.
+        self._lane.arrived.set()
 
     async def _wait(self) -> None:
         due_at = self._lane.next_due_at()
