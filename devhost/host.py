@@ -81,8 +81,8 @@ def _calm_collector() -> None:
 
 
 async def _tell(server: uvicorn.Server, home: Ports, when_ready: Callable[[Ports], Any]) -> None:
-    while not server.started:  # uvicorn has no event for it
-        await asyncio.sleep(0.01)  # noqa: ASYNC110  uvicorn has no event for it
+    while not server.started:  # noqa: ASYNC110  uvicorn has no event for it
+        await asyncio.sleep(0.01)
     when_ready(home)
 
 
