@@ -15,10 +15,10 @@ BUSY_SECONDS = 0.05
 AFTERWARDS = 2.0
 """What a slice costs in all, commit and outbox included, as a multiple of handing it out (measured: 1.8 to 2.2)."""
 
-SHARE_WHILE_BUSY = 0.25
+SHARE_WHILE_BUSY = 0.2
 SHARE_WHEN_LATE = 0.6
 LATE_SECONDS = 10.0
-"""A busy door leaves the queues a quarter of the loop, all together; more once they are this far behind."""
+"""A busy door leaves the queues a fifth of the loop, all together; more once they are this far behind."""
 
 
 class Loop:

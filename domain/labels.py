@@ -27,10 +27,11 @@ def fingerprint(labels: Labels) -> Fingerprint:
 
     Source: `LabelSet.Fingerprint` in prometheus/common, model/signature.go.
     """
-    # 0xFF cannot occur in UTF-8, so it separates; surrogateescape writes it from the lone U+DCFF.
-    text = "\udcff".join([part for name in sorted(labels) for part in (name, labels[name])])
-    data = f"{text}\udcff".encode("utf-8", "surrogateescape") if text else b""
-    return Fingerprint(f"{fnv1a_64(data):016x}")
+    parts: list[bytes] = []  # between them 0xFF, which cannot occur in UTF-8
+    for name in sorted(labels):
+        parts += (name.encode(), labels[name].encode())
+    parts.append(b"")
+    return Fingerprint(f"{fnv1a_64(b'\xff'.join(parts)):016x}")
 
 
 def is_valid_label_name(name: str) -> bool:
