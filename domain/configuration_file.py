@@ -17,6 +17,7 @@ from functools import partial
 
 from domain.configuration import Configuration, HttpConfig, Receiver, Secret, WebhookIntegration, version_of
 from domain.configuration_http import read_http_config, read_secret, url_problem
+from domain.configuration_text import HIDDEN
 from domain.durations import parse_duration, parse_go_duration
 from domain.errors import RejectedError
 from domain.labels import Matcher, MatchType, is_valid_label_name
@@ -100,9 +101,6 @@ _COUNT = re.compile(r"0|[1-9][0-9]{0,19}")
 _LARGEST_COUNT = 2**64 - 1
 
 _CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-# What Alertmanager writes for a secret when it shows its configuration, and reads back without complaint.
-_HIDDEN = "<secret>"
 
 
 class ConfigurationError(RejectedError):
@@ -226,7 +224,7 @@ def _read_webhook(field: Field, http: HttpConfig) -> WebhookIntegration:
 
 
 def _webhook_url_problem(url: str) -> str | None:
-    if url == _HIDDEN:
+    if url == HIDDEN:
         return None
     return "a templated URL is not supported yet" if "{{" in url else url_problem(url)
 

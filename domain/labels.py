@@ -34,6 +34,31 @@ def fingerprint(labels: Labels) -> Fingerprint:
     return Fingerprint(f"{fnv1a_64(b'\xff'.join(parts)):016x}")
 
 
+def label_order(labels: Labels) -> tuple[object, ...]:
+    """Sorts sets of labels: fewer before more; among equally many the first name in which they differ decides.
+
+    Who lacks that name comes first.
+
+    Source: `LabelSet.Before` in prometheus/common, model/labelset.go.
+    """
+    return (len(labels), tuple((_lacking_first(name), labels[name]) for name in sorted(labels)))
+
+
+class _Descending(str):
+    """A string that sorts before the smaller ones."""
+
+    __slots__ = ()
+
+    def __lt__(self, other: str) -> bool:
+        return str.__gt__(self, other)
+
+
+@lru_cache(maxsize=4096)
+def _lacking_first(name: str) -> _Descending:
+    # At the first place where two sorted lists of names differ, the list with the greater name lacks the lesser one.
+    return _Descending(name)
+
+
 def is_valid_label_name(name: str) -> bool:
     """Whether an alert may carry a label of this name: anything but nothing that can be written in UTF-8 (IN-3)."""
     if not name:

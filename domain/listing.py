@@ -11,7 +11,7 @@ from domain.alerts import Alert
 from domain.configuration import Configuration
 from domain.errors import NotFoundError, RejectedError
 from domain.groups import Head, Member
-from domain.labels import Fingerprint, Labels, Matcher, MatchType, match_all
+from domain.labels import Fingerprint, Labels, Matcher, MatchType, label_order, match_all
 from domain.matchers import parse_matcher, parse_matchers
 from domain.notifications import display_order
 from domain.routing import GroupId
@@ -227,7 +227,7 @@ def list_groups(
             held.setdefault(group_id, []).append(member.alert)
             receiver = asked[group_id]
             receivers.setdefault(member.alert.fingerprint, {})[receiver["name"]] = receiver
-    order = sorted(held, key=lambda group_id: (_label_order(heads[group_id].labels), heads[group_id].receiver))
+    order = sorted(held, key=lambda group_id: (label_order(heads[group_id].labels), heads[group_id].receiver))
     return [
         {
             "alerts": [
@@ -299,13 +299,3 @@ def _alert(alert: Alert, receivers: Sequence[ShownReceiver]) -> ShownAlert:
     if alert.generator_url:
         shown["generatorURL"] = alert.generator_url
     return shown
-
-
-def _label_order(labels: Labels) -> tuple[object, ...]:
-    """Fewer labels first; among equally many the first name in which they differ decides: who lacks it comes first.
-
-    Source: `LabelSet.Before` in prometheus/common, model/labelset.go.
-    """
-    # At the first place where two sorted lists of names differ, the list with the greater name lacks the lesser one.
-    pairs = [((*[-ord(char) for char in name], 0), labels[name]) for name in sorted(labels)]
-    return (len(pairs), pairs)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
-from functools import lru_cache
 from typing import ClassVar, Literal, Protocol
 
 from domain.alerts import Alert
 from domain.configuration import Integration
-from domain.labels import Fingerprint
+from domain.labels import Fingerprint, label_order
 from domain.routing import GroupId
 from domain.values import value
 
@@ -181,30 +180,11 @@ class Notifier(Protocol):
 def display_order(alert: Alert) -> tuple[object, ...]:
     """Sorts alerts as notifications show them (WH-2): by `job`, by `instance` (without one: last), then by all labels.
 
-    All labels: fewer before more; among equally many, the first name in which they differ decides, and who lacks that
-    name comes first.
-
-    Source: `AlertSlice.Less` in Alertmanager 0.34, alert/alert.go, and `LabelSet.Before` in prometheus/common.
+    Source: `AlertSlice.Less` in Alertmanager 0.34, alert/alert.go.
     """
     labels = alert.labels
     job, instance = labels.get("job"), labels.get("instance")
-    pairs = tuple((_lacking_first(name), labels[name]) for name in sorted(labels))
-    return (job is None, job or "", instance is None, instance or "", len(pairs), pairs)
-
-
-class _Descending(str):
-    """A string that sorts before the smaller ones."""
-
-    __slots__ = ()
-
-    def __lt__(self, other: str) -> bool:
-        return str.__gt__(self, other)
-
-
-@lru_cache(maxsize=4096)
-def _lacking_first(name: str) -> _Descending:
-    # At the first place where two sorted lists of names differ, the list with the greater name lacks the lesser one.
-    return _Descending(name)
+    return (job is None, job or "", instance is None, instance or "", label_order(labels))
 
 
 def status(notification: Notification, told: Sequence[ToldAlert]) -> Literal["firing", "resolved"]:

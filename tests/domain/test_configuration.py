@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,6 @@ from domain.durations import parse_duration, parse_go_duration
 from domain.errors import NotFoundError, RejectedError
 
 EXAMPLES = Path(__file__).parent / "examples"
-AMTOOL = shutil.which("amtool")
 
 
 def read(text: str) -> Configuration:
@@ -833,10 +832,12 @@ def test_examples_route(name: str, labels: dict[str, str], receivers: list[str])
     assert len({address.group_id for address in addresses}) == len(addresses)
 
 
-@pytest.mark.skipif(AMTOOL is None, reason="amtool is not on the machine; apt-get install prometheus-alertmanager")
+@pytest.mark.needs("amtool")
 @pytest.mark.parametrize(("name", "labels", "receivers"), ROUTED)
-def test_amtool_routes_the_examples_likewise(name: str, labels: dict[str, str], receivers: list[str]) -> None:
+def test_amtool_routes_the_examples_likewise(
+    name: str, labels: dict[str, str], receivers: list[str], program: Callable[[str], Path]
+) -> None:
     pairs = [f"{key}={value}" for key, value in labels.items()]
-    command = [str(AMTOOL), "config", "routes", "test", f"--config.file={EXAMPLES / name}", *pairs]
+    command = [str(program("amtool")), "config", "routes", "test", f"--config.file={EXAMPLES / name}", *pairs]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert shown.strip().split(",") == receivers
