@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from domain.configuration import Configuration
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from domain.errors import RejectedError
 from domain.groups import GroupStore, Tick
 from domain.queues import Queues

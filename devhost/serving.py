@@ -30,7 +30,7 @@ from devhost.demo import play, refuse_to_disturb
 from devhost.host import serve
 from devhost.logs import LogFormat, configure_logs
 from domain.configuration import Configuration
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from domain.errors import DomainError, RejectedError, UnavailableError
 
 log = logging.getLogger("tocsin.serve")

@@ -13,7 +13,7 @@ import azure.functions as func
 
 from adapters.documents import encode
 from adapters.wiring import ports, utc_now
-from domain.configuration_text import hide_secrets
+from domain.configuration.text import hide_secrets
 from domain.errors import RejectedError
 from domain.groups import Head
 from domain.listing import list_alerts, list_groups, list_receivers, read_selection

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
-from domain.configuration_file import ConfigurationError
+from domain.configuration.file import ConfigurationError
 from domain.errors import NotFoundError, RejectedError, UnavailableError
 from domain.sources.alertmanager_api import MalformedError
 

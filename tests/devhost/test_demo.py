@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from devhost.demo import configuration
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from tests.serving import Serving, eventually
 
 QUICK = ("--demo", "--demo-pace", "0.1")

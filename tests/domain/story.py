@@ -26,7 +26,7 @@ from typing import Self
 
 from domain.alerts import Alert, later
 from domain.configuration import Configuration
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from domain.door import Door
 from domain.groups import (
     NO_NEWS,

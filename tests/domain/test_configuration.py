@@ -12,7 +12,7 @@ import yaml
 
 from domain import yaml_document
 from domain.configuration import Configuration, HttpConfig, Secret, TlsConfig, WebhookIntegration, version_of
-from domain.configuration_file import ConfigurationError, Problem, read_configuration
+from domain.configuration.file import ConfigurationError, Problem, read_configuration
 from domain.durations import parse_duration, parse_go_duration
 from domain.errors import NotFoundError, RejectedError
 

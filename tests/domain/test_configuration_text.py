@@ -1,7 +1,7 @@
 import pytest
 
-from domain.configuration_file import read_configuration
-from domain.configuration_text import hide_secrets
+from domain.configuration.file import read_configuration
+from domain.configuration.text import hide_secrets
 
 WHOLE = """\
 # the password is hunter2

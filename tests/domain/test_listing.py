@@ -6,7 +6,7 @@ import pytest
 
 from domain.alerts import Alert
 from domain.configuration import Configuration
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from domain.errors import RejectedError
 from domain.groups import Head, Member
 from domain.labels import Matcher, MatchType, fingerprint

@@ -17,7 +17,7 @@ from adapters.documents import decode
 from adapters.sqlite.groups import SqliteGroupStore
 from adapters.sqlite.journal import Journal
 from domain.configuration import Configuration
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from domain.groups import Decision, Event, GroupState, Head, LogEntry, Member, Tally, Tick, Wanted, Woken
 from domain.incidents import decide
 from domain.labels import Fingerprint

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from domain.configuration_file import read_configuration
+from domain.configuration.file import read_configuration
 from domain.labels import Fingerprint, fingerprint
 from domain.notifications import Delivery
 from domain.routing import GroupId
