@@ -13,9 +13,9 @@ from typing import Any, Literal
 from adapters.documents import encode, kind_of
 from adapters.lanes import DUPLICATE_WINDOW_SECONDS, Held, new_lanes, stamp
 from adapters.messages import REPLAYED, OutgoingMessage
+from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError
 from domain.groups import (
-    TOMBSTONE_RETENTION,
     Decision,
     GroupState,
     Head,

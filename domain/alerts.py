@@ -11,6 +11,9 @@ from domain.values import value
 
 END_OF_TIME = datetime.max.replace(tzinfo=UTC)
 
+TOMBSTONE_RETENTION = timedelta(minutes=30)
+"""How long an alert that is over stays mergeable: the interval of Alertmanager's garbage collection (MG-3)."""
+
 
 @value
 class Alert:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from domain.alerts import END_OF_TIME, later
+from domain.alerts import END_OF_TIME, TOMBSTONE_RETENTION, later
 from domain.configuration import Integration
-from domain.groups import TOMBSTONE_RETENTION, Member, ReasonCode
+from domain.groups import Member, ReasonCode
 from domain.labels import Fingerprint
 from domain.notifications import (
     LOG_RETENTION,

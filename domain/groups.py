@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import field
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
@@ -15,9 +15,6 @@ from domain.routing import GroupAddress, GroupId, RouteId
 from domain.values import value
 
 SHARDS = 64
-
-TOMBSTONE_RETENTION = timedelta(minutes=30)
-"""How long a dropped alert stays mergeable: the interval of Alertmanager's garbage collection (MG-3)."""
 
 
 def shard(group_id: GroupId) -> int:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from domain.alerts import Alert, combine, later
+from domain.alerts import TOMBSTONE_RETENTION, Alert, combine, later
 from domain.flushing import flush, schedule, settle
 from domain.groups import (
     NO_NEWS,
-    TOMBSTONE_RETENTION,
     Decision,
     Event,
     GroupEvents,

@@ -52,6 +52,10 @@ class Route:
     goes_on: bool = False  # `continue`
     labels: tuple[tuple[str, str], ...] = ()  # route labels (0.34), merged from the parents
     children: tuple[Route, ...] = ()
+    mute_time_intervals: tuple[str, ...] = ()
+    """While any of these intervals contains the instant, nothing is told; not inherited (RT-3, TI-5)."""
+    active_time_intervals: tuple[str, ...] = ()
+    """Where there are any, something is told only while one of them contains the instant; not inherited."""
     ancestor_twins: tuple[int, ...] = ()
     """For each route above, from the root down, how many earlier siblings have its key: who tells it from them."""
     _names: tuple[str, ...] = field(init=False, repr=False, compare=False)

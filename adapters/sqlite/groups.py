@@ -14,9 +14,9 @@ from typing import Any
 from adapters.documents import decode, encode, kind_of
 from adapters.sqlite.journal import Journal
 from adapters.sqlite.table import UNKNOWN, Key, Row, Table, WriteBehind
+from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError, UnavailableError
 from domain.groups import (
-    TOMBSTONE_RETENTION,
     Decision,
     GroupState,
     Head,

@@ -9,6 +9,8 @@ from hashlib import blake2b
 from types import MappingProxyType
 
 from domain.errors import NotFoundError
+from domain.inhibition import InhibitRule
+from domain.intervals import TimeInterval
 from domain.labels import Labels
 from domain.routing import GroupAddress, Route, group_address
 
@@ -94,6 +96,9 @@ class Configuration:
     root: Route
     receivers: tuple[Receiver, ...]
     resolve_timeout: timedelta = timedelta(minutes=5)
+    inhibit_rules: tuple[InhibitRule, ...] = ()
+    time_intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)
+    """By name; of several under one name any one suffices (TI-5)."""
     routes: tuple[Route, ...] = field(init=False, repr=False, compare=False)
     """Every route of the tree, depth first, so that `routes[route_id]` is the route of that id."""
     _receivers: Mapping[str, Receiver] = field(init=False, repr=False, compare=False)

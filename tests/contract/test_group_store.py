@@ -11,10 +11,10 @@ from datetime import timedelta, timezone
 import pytest
 
 from adapters.documents import decode_outgoing
+from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError, RejectedError
 from domain.groups import (
     NO_NEWS,
-    TOMBSTONE_RETENTION,
     Decide,
     Decision,
     GroupState,

@@ -24,13 +24,12 @@ from functools import lru_cache, partial
 from itertools import count
 from typing import Self
 
-from domain.alerts import Alert, later
+from domain.alerts import TOMBSTONE_RETENTION, Alert, later
 from domain.configuration import Configuration
 from domain.configuration.file import read_configuration
 from domain.door import Door
 from domain.groups import (
     NO_NEWS,
-    TOMBSTONE_RETENTION,
     Decision,
     Event,
     GroupEvents,
