@@ -24,6 +24,10 @@ _MERGE = "tag:yaml.org,2002:merge"
 _TRUE = frozenset({"y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"})
 _FALSE = frozenset({"n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"})
 
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,2})?")
+
 _PLAIN_KEY = re.compile(r"[\w-]+")
 
 
@@ -35,6 +39,8 @@ class Problem:
     column: int
     key: str
     message: str
+    file: str = ""
+    """Which file it is in, where that is not the document itself."""
 
 
 class Problems:
@@ -48,9 +54,13 @@ class Problems:
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
         self._found.add(Problem(line, column, key, message))
 
+    def add_in_file(self, file: str, line: int, column: int, message: str) -> None:
+        """Keep a complaint about a file beside the document."""
+        self._found.add(Problem(line, column, "", message, file))
+
     def in_order(self) -> tuple[Problem, ...]:
-        """All of them, by line and column; empty when nothing is wrong."""
-        return tuple(sorted(self._found))
+        """All of them, by line and column, and those about other files at the end; empty when nothing is wrong."""
+        return tuple(sorted(self._found, key=lambda problem: (problem.file, problem)))
 
 
 class Field:
@@ -69,6 +79,16 @@ class Field:
         self._mark = node.start_mark if node else mark
         self._key_mark = key_mark or self._mark
         self.key = key
+
+    @property
+    def line(self) -> int:
+        """Where the value stands, counted from 1; where none does, that of the mapping it could stand in."""
+        return self._mark.line + 1 if self._mark else 1
+
+    @property
+    def key_line(self) -> int:
+        """Where its key stands, or the item of a list begins."""
+        return self._key_mark.line + 1 if self._key_mark else 1
 
     @property
     def is_absent(self) -> bool:
@@ -138,6 +158,32 @@ class Field:
         """The names and values of a mapping, in order; a name that comes twice is refused."""
         return [(name, values[-1]) for name, values in self._fields().items()]
 
+    def data(self) -> object:
+        """What stands here, however deep, as dicts, lists, texts, numbers, booleans and None."""
+        match self._node:
+            case None:
+                return None
+            case yaml.MappingNode():
+                return {name: value.data() for name, value in self.fields()}
+            case yaml.SequenceNode():
+                return [item.data() for item in self.items()]
+            case _:
+                return plain(self._node.value) if _is_plain(self._node) else self._node.value
+
+    def texts(self) -> Iterator[Field]:
+        """Each text here and below, in order; the names in mappings are none."""
+        match self._node:
+            case yaml.MappingNode():
+                for _, value in self.fields():
+                    yield from value.texts()
+            case yaml.SequenceNode():
+                for item in self.items():
+                    yield from item.texts()
+            case yaml.ScalarNode():
+                yield self
+            case _:
+                pass
+
     def section(self) -> Section:
         """The mapping here, to be read name by name; an empty one where nothing stands."""
         return Section(self, self._fields())
@@ -198,6 +244,10 @@ class Section:
         """The value of that name; an absent one where there is none."""
         return self.take_all(name)[-1]
 
+    def peek(self, name: str) -> Field:
+        """The same, and it can be taken still."""
+        return (self._fields.get(name) or [self._field.absent(name)])[-1]
+
     def take_all(self, name: str) -> list[Field]:
         """Every value of that name, where they add up; an absent one where there is none."""
         return self._fields.pop(name, None) or [self._field.absent(name)]
@@ -219,6 +269,19 @@ class Section:
         for fields in self._fields.values():
             for field in fields:
                 field.refuse_key("unknown key")
+
+
+def plain(text: str) -> str | int | float | bool | None:
+    """What a scalar without quotes means to Alertmanager's YAML library: mostly its own text."""
+    if text in _NULLS:
+        return None
+    if text in _TRUE or text in _FALSE:
+        return text in _TRUE
+    if _INTEGER.fullmatch(text):
+        return int(text)
+    if _FLOAT.fullmatch(text):
+        return float(text)
+    return text
 
 
 def read_document(text: str, problems: Problems) -> Field | None:

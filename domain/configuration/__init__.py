@@ -5,73 +5,54 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from hashlib import blake2b
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
+from domain.configuration.bundle import Templates, version_of
+from domain.configuration.integrations import (
+    EmailIntegration,
+    HttpConfig,
+    Integration,
+    PagerdutyImage,
+    PagerdutyIntegration,
+    PagerdutyLink,
+    Secret,
+    SlackAction,
+    SlackConfirmation,
+    SlackField,
+    SlackIntegration,
+    TeamsIntegration,
+    TlsConfig,
+    WebhookIntegration,
+)
 from domain.errors import NotFoundError
 from domain.inhibition import InhibitRule
 from domain.intervals import TimeInterval
 from domain.labels import Labels
 from domain.routing import GroupAddress, Route, group_address
 
+if TYPE_CHECKING:  # it knows what a notification is, and so comes after this module
+    from domain.templates import TemplateSet
 
-@dataclass(frozen=True, slots=True)
-class Secret:
-    """A value that never shows in a log, an error or a document: its `repr` hides it."""
-
-    value: str | None = None
-    """The value itself, or None when `file` names where it is read at each use."""
-    file: str | None = None
-
-    def __repr__(self) -> str:
-        return "Secret(<hidden>)"
-
-
-@dataclass(frozen=True, slots=True)
-class TlsConfig:
-    """The `tls_config` block: paths of PEM files, read when a client is made."""
-
-    ca: str | None = None  # inline PEM
-    ca_file: str | None = None
-    cert: str | None = None  # inline PEM
-    cert_file: str | None = None
-    key: Secret | None = None
-    server_name: str | None = None
-    insecure_skip_verify: bool = False
-    min_version: str | None = None  # TLS10 TLS11 TLS12 TLS13
-    max_version: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class HttpConfig:
-    """The `http_config` block, with `global.http_config` already applied where a receiver has none."""
-
-    bearer_type: str = "Bearer"  # authorization.type
-    bearer: Secret | None = None  # authorization.credentials(_file), bearer_token(_file)
-    username: str | None = None  # basic_auth.username
-    username_file: str | None = None
-    password: Secret | None = None  # basic_auth.password(_file)
-    tls: TlsConfig = TlsConfig()
-    follow_redirects: bool = True
-    # These two may hold a password or a token as well.
-    proxy_url: str | None = field(default=None, repr=False)
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)  # http_headers.<name>.values
-
-
-@dataclass(frozen=True, slots=True)
-class WebhookIntegration:
-    """One entry of a receiver's `webhook_configs`."""
-
-    url: Secret  # a webhook's URL is often its only secret
-    send_resolved: bool = True
-    max_alerts: int = 0
-    """At most this many alerts a notification; 0 for no limit of the receiver's own."""
-    timeout: timedelta | None = None
-    """How long one attempt may take; None for as long as the delivery's deadline allows."""
-    http: HttpConfig = HttpConfig()
-
-
-type Integration = WebhookIntegration
+__all__ = [
+    "Configuration",
+    "EmailIntegration",
+    "HttpConfig",
+    "Integration",
+    "PagerdutyImage",
+    "PagerdutyIntegration",
+    "PagerdutyLink",
+    "Receiver",
+    "Secret",
+    "SlackAction",
+    "SlackConfirmation",
+    "SlackField",
+    "SlackIntegration",
+    "TeamsIntegration",
+    "TlsConfig",
+    "WebhookIntegration",
+    "version_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +61,29 @@ class Receiver:
 
     name: str
     integrations: tuple[Integration, ...] = ()
+    """The webhooks first, then Slack, Teams, PagerDuty and e-mail, each in the order of the text.
+
+    What is stored of an integration names its place here: before the others existed there were only webhooks.
+    """
     labels: tuple[tuple[str, str], ...] = ()  # sorted by name; receiver labels (0.34)
+    ignored: tuple[str, ...] = ()
+    """The kinds of integration that it has and that were left out, because ignoring them was asked for."""
+
+    @property
+    def integration_names(self) -> list[str]:
+        """What explanations and errors call its integrations: `slack[1]`, the number being the place among all."""
+        return [f"{integration.kind}[{place}]" for place, integration in enumerate(self.integrations)]
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
     """One whole, checked configuration; immutable, so a change makes a new version.
 
-    `original` is the text as it was given; `version` is derived from it, so the same text is the same version.
+    `original` is the text as it was given; `version` is derived from it and from the templates.
     """
 
     version: str
-    """The first sixteen hexadecimal digits of the text's hash; see `version_of`."""
+    """Derived from the files, see `Bundle`: the same ones are the same version."""
     original: str = field(repr=False)
     root: Route
     receivers: tuple[Receiver, ...]
@@ -99,6 +91,10 @@ class Configuration:
     inhibit_rules: tuple[InhibitRule, ...] = ()
     time_intervals: Mapping[str, tuple[TimeInterval, ...]] = field(default_factory=dict)
     """By name; of several under one name any one suffices (TI-5)."""
+    templates: Templates = field(default=(), repr=False)
+    """The template files, each by the path that it was found at."""
+    template_set: TemplateSet | None = field(default=None, repr=False, compare=False)
+    """The same, read: what the texts of receivers are compiled with."""
     routes: tuple[Route, ...] = field(init=False, repr=False, compare=False)
     """Every route of the tree, depth first, so that `routes[route_id]` is the route of that id."""
     _receivers: Mapping[str, Receiver] = field(init=False, repr=False, compare=False)
@@ -122,11 +118,6 @@ class Configuration:
     def group_addresses(self, labels: Labels) -> tuple[GroupAddress, ...]:
         """The groups that an alert with these labels belongs to, never none; the first one leads it (rule 11)."""
         return tuple([group_address(route, labels) for route in self.root.find(labels)])
-
-
-def version_of(text: str) -> str:
-    """The version of the configuration that this text spells: the first sixteen hexadecimal digits of its hash."""
-    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).hexdigest()
 
 
 def _walk(route: Route) -> Iterator[Route]:

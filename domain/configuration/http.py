@@ -38,6 +38,7 @@ _RESERVED_HEADERS = frozenset(
     }
 )
 
+_VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
@@ -59,7 +60,7 @@ def read_http_config(field: Field) -> HttpConfig:
         username=username,
         username_file=username_file,
         password=password,
-        tls=_read_tls_config(section.take("tls_config")),
+        tls=read_tls_config(section.take("tls_config")),
         follow_redirects=section.take("follow_redirects").flag(True),
         proxy_url=_read_proxy_url(section.take("proxy_url")),
         headers=_read_headers(section.take("http_headers")),
@@ -71,16 +72,22 @@ def read_http_config(field: Field) -> HttpConfig:
 def read_secret(section: Section, name: str, problem_of: Callable[[str], str | None] | None = None) -> Secret | None:
     """The value of that name or the path of `<name>_file`, which exclude each other; None where neither stands.
 
-    `problem_of` says what is wrong with the value, in words that do not repeat it.
+    A value of the form `${env:NAME}`, and nothing else beside it, is that environment variable's: Tocsin's own way to
+    keep a secret out of the text, where Alertmanager has files only.  `problem_of` says what is wrong with any other
+    value, in words that do not repeat it.
     """
     inline, file = section.take(name), section.take(f"{name}_file")
     value, path = inline.text(), file.text()
     if value and path:
         file.refuse_key(f"at most one of {name} and {name}_file may be set")
-    if value and problem_of and (problem := problem_of(value)):
-        inline.refuse(problem)
     if path:
         return Secret(file=path)
+    if found := _VARIABLE.fullmatch(value):
+        return Secret(variable=found[1])
+    if value.startswith("${env:") and value.endswith("}"):
+        inline.refuse("what stands in ${env:NAME} must be the name of an environment variable")
+    elif value and problem_of and (problem := problem_of(value)):
+        inline.refuse(problem)
     return Secret(value) if value else None
 
 
@@ -134,13 +141,26 @@ def _read_basic_auth(field: Field, *, has_bearer: bool) -> tuple[str | None, str
     return None if username_file.text() else username, username_file.text() or None, password
 
 
-def _read_tls_config(field: Field) -> TlsConfig:
+def _read_pem(section: Section, name: str) -> tuple[str | None, str | None]:
+    """The text of that name and the path of `<name>_file`, at most one of which is set."""
+    inline, file = section.take(name), section.take(f"{name}_file")
+    text, path = inline.text() or None, file.text() or None
+    if text and path:
+        file.refuse_key(f"at most one of {name} and {name}_file may be set")
+    return text, path
+
+
+def read_tls_config(field: Field) -> TlsConfig:
+    """What a `tls_config` says; the defaults where nothing stands."""
     section = field.section()
-    ca, cert, key = (read_secret(section, name) for name in ("ca", "cert", "key"))
+    # A certificate is no secret, so a variable may hold the key alone.
+    (ca, ca_file), (cert, cert_file) = (_read_pem(section, name) for name in ("ca", "cert"))
+    key = read_secret(section, "key")
     section.not_yet("ca_ref", "cert_ref", "key_ref", "next_protos")
-    if cert and not key:
+    has_cert = bool(cert or cert_file)
+    if has_cert and not key:
         field.refuse_key("a client certificate needs key or key_file")
-    if key and not cert:
+    if key and not has_cert:
         field.refuse_key("a client key needs cert or cert_file")
     oldest, newest = section.take("min_version"), section.take("max_version")
     for version in (oldest, newest):
@@ -149,10 +169,10 @@ def _read_tls_config(field: Field) -> TlsConfig:
     if oldest.text() and newest.text() and newest.text() < oldest.text():
         newest.refuse("max_version is older than min_version")
     config = TlsConfig(
-        ca=ca.value if ca else None,
-        ca_file=ca.file if ca else None,
-        cert=cert.value if cert else None,
-        cert_file=cert.file if cert else None,
+        ca=ca,
+        ca_file=ca_file,
+        cert=cert,
+        cert_file=cert_file,
         key=key,
         server_name=section.take("server_name").text() or None,
         insecure_skip_verify=section.take("insecure_skip_verify").flag(False),

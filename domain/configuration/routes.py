@@ -2,32 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 
-from domain.configuration.fields import attempt, read_duration, read_labels
-from domain.labels import Matcher, MatchType, is_valid_label_name
-from domain.matchers import parse_matchers
+from domain.configuration.fields import read_duration, read_labels, read_matchers
+from domain.labels import Matcher, is_valid_label_name
 from domain.quoting import quote
-from domain.routing import ROOT_KEY, Route, RouteId, route_key, sort_matchers
+from domain.routing import ROOT_KEY, Route, RouteId, route_key
 from domain.yaml_document import Field, Section
 
 DEFAULT_GROUP_WAIT = timedelta(seconds=30)
 DEFAULT_GROUP_INTERVAL = timedelta(minutes=5)
 DEFAULT_REPEAT_INTERVAL = timedelta(hours=4)
 
-_CLASSIC_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
 
 class RouteReader:
-    """Reads a tree of routes, numbering them depth first."""
+    """Reads a tree of routes, numbering them depth first; the names that they may use are given."""
 
-    def __init__(self, receivers: frozenset[str]) -> None:
+    def __init__(self, receivers: Collection[str], time_intervals: Collection[str]) -> None:
         self._receivers = receivers
+        self._time_intervals = time_intervals
         self._count = 0
 
     def read_root(self, field: Field) -> Route:
@@ -43,7 +39,7 @@ class RouteReader:
             repeat_interval=DEFAULT_REPEAT_INTERVAL,
         )
         section = field.section()
-        if _read_route_matchers(section):
+        if read_matchers(section):
             field.refuse("the root route must not have any matchers")
         goes_on = section.take("continue")
         if goes_on.flag(False):
@@ -52,6 +48,8 @@ class RouteReader:
         root = self._read(section, above, ROOT_KEY, (), receiver, 0, (), 0, goes_on=False)
         if not root.receiver:
             field.refuse("the root route must name a receiver")
+        if root.mute_time_intervals or root.active_time_intervals:
+            field.refuse("the root route must not have any mute_time_intervals or active_time_intervals")
         return root
 
     def _read_children(self, field: Field, parent: Route, path: tuple[int, ...]) -> tuple[Route, ...]:
@@ -63,7 +61,7 @@ class RouteReader:
             if item.is_absent:
                 item.refuse("expected a mapping")
             section = item.section()
-            matchers = _read_route_matchers(section)
+            matchers = read_matchers(section)
             key = route_key(parent.key, matchers)
             goes_on = section.take("continue").flag(False)
             receiver = self._read_receiver_name(section.take("receiver")) or parent.receiver
@@ -101,10 +99,11 @@ class RouteReader:
             matchers=matchers,
             goes_on=goes_on,
             labels=tuple(sorted({**dict(parent.labels), **read_labels(section.take("labels"))}.items())),
+            mute_time_intervals=self._read_interval_names(section.take("mute_time_intervals")),
+            active_time_intervals=self._read_interval_names(section.take("active_time_intervals")),
             ancestor_twins=path,
         )
         self._count += 1
-        section.not_yet("mute_time_intervals", "active_time_intervals")
         children = self._read_children(section.take("routes"), route, (*path, place))
         section.close()
         return replace(route, children=children)
@@ -114,6 +113,13 @@ class RouteReader:
         if name and name not in self._receivers:
             field.refuse(f"undefined receiver {quote(name)}")
         return name
+
+    def _read_interval_names(self, field: Field) -> tuple[str, ...]:
+        names = [(item, item.text()) for item in field.items()]
+        for item, name in names:
+            if name not in self._time_intervals:
+                item.refuse(f"undefined time interval {quote(name)}")
+        return tuple([name for _, name in names])
 
 
 def _read_group_by(field: Field, inherited: frozenset[str] | None) -> frozenset[str] | None:
@@ -141,35 +147,3 @@ def _read_interval(field: Field, inherited: timedelta) -> timedelta:
     if not interval:
         field.refuse("cannot be zero")  # RT-5
     return interval
-
-
-def _read_route_matchers(section: Section) -> tuple[Matcher, ...]:
-    """All the matchers of a route; those that a merge (`<<`) brings add to its own, as in Alertmanager."""
-    matchers: list[Matcher] = []
-    for name, value in _classic_fields(section.take_all("match")):
-        matchers.append(Matcher(name, MatchType.EQUAL, value.text()))
-    for name, value in _classic_fields(section.take_all("match_re")):
-        if value.is_absent:
-            value.refuse("expected a regular expression")
-        # Anchored in what the key shows too, unlike the same expression under `matchers` (GK-1).
-        matchers += attempt(value, partial(_parse_match_re, name))
-    for lines in section.take_all("matchers"):
-        for line in lines.items():
-            matchers += attempt(line, parse_matchers)
-    return sort_matchers(matchers)
-
-
-def _parse_match_re(name: str, pattern: str) -> tuple[Matcher, ...]:
-    return (Matcher(name, MatchType.REGEX, f"^(?:{pattern})$"),)
-
-
-def _classic_fields(mappings: list[Field]) -> Iterator[tuple[str, Field]]:
-    seen: set[str] = set()
-    for mapping in mappings:
-        for name, value in mapping.fields():
-            if not _CLASSIC_NAME.fullmatch(name):
-                value.refuse_key(f"invalid label name {quote(name)}")
-            if name in seen:
-                value.refuse_key("duplicate key, through a merge")
-            seen.add(name)
-            yield name, value

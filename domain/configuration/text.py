@@ -16,10 +16,22 @@ HIDDEN_URL = "http://hidden.invalid/<secret>"
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
-_NAMES = frozenset({"credentials", "key", "password", "secrets", "url", "values"})
-_ENDINGS = ("_api_key", "_api_url", "_password", "_secret", "_token", "_token_id", "_webhook_url")
-# Their values are nobody's secret, whatever their names.
-_OPEN = frozenset({"labels", "opsgenie_api_url", "telegram_api_url", "victorops_api_url", "webex_api_url"})
+_NAMES = frozenset({"credentials", "key", "password", "secrets", "token", "token_id", "values"})
+_ADDRESSES = frozenset({"api_url", "url", "webhook_url"})
+_ENDINGS = ("_api_url", "_key", "_password", "_secret", "_token", "_token_id", "_webhook_url")
+# Their values are nobody's secret, whatever their names; an address below the last three is a link for people.
+_OPEN = frozenset(
+    {
+        "labels",
+        "opsgenie_api_url",
+        "telegram_api_url",
+        "victorops_api_url",
+        "webex_api_url",
+        "actions",
+        "images",
+        "links",
+    }
+)
 
 
 @lru_cache(maxsize=8)
@@ -48,8 +60,10 @@ def _hide_below(node: yaml.Node, seen: set[int]) -> None:
     for name, value in _pairs(node):
         if name in _OPEN:
             continue
-        if name in _NAMES or name.endswith(_ENDINGS):
-            _hide(value, HIDDEN_URL if name == "url" else HIDDEN)
+        if name in _ADDRESSES:
+            _hide(value, HIDDEN_URL)
+        elif name in _NAMES or name.endswith(_ENDINGS):
+            _hide(value, HIDDEN)
         elif name == "proxy_url" and isinstance(value, yaml.ScalarNode) and "@" in value.value:
             _hide(value, HIDDEN_URL)
         elif name == "proxy_connect_header":

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from devhost.cli import main
 from tests.e2e.receiver import Page, Receiver
 from tests.serving import ROOT, Serving, eventually
 
@@ -170,6 +171,103 @@ def test_without_a_configuration_alerts_are_kept_and_nobody_is_told(tmp_path: Pa
         assert tocsin.post("/-/reload").status == 400
         ledger = tocsin.get("/api/v1/ledger").json()
         assert (ledger["accepted"], ledger["folded"], ledger["due"]) == (1, 1, 0)
+
+
+# --- templates ------------------------------------------------------------------------------------------------------
+
+PLAIN = "route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"
+TEMPLATED = PLAIN + "templates: ['*.tmpl', 'more/*.tmpl']\n"
+
+
+def define(file: Path, text: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(f'{{{{ define "{file.stem}" }}}}{text}{{{{ end }}}}\n')
+
+
+def test_templates_are_followed_and_kept_with_the_version(tmp_path: Path) -> None:
+    define(tmp_path / "title.tmpl", "one")
+    with Serving(tmp_path, TEMPLATED) as tocsin:
+        first = version(tocsin)
+        define(tmp_path / "title.tmpl", "two")
+        second = eventually(lambda: changed if (changed := version(tocsin)) != first else "", "the other template")
+        define(tmp_path / "more" / "text.tmpl", "three")
+        third = eventually(lambda: changed if (changed := version(tocsin)) != second else "", "the new template")
+        # A wrong one is named with its own line, and changes nothing.
+        define(tmp_path / "title.tmpl", "\n  {{ frobnicate }}")
+        eventually(lambda: "title.tmpl:2:" in tocsin.output, "a word about it in the log")
+        refused = tocsin.post("/-/reload")
+        assert refused.status == 400
+        (problem,) = refused.json()["problems"]
+        assert (problem["file"], problem["line"]) == ("title.tmpl", 2)
+        assert "frobnicate" in problem["message"]
+        assert version(tocsin) == third
+        # What is shown as the configuration is the YAML alone.
+        assert "frobnicate" not in (shown := tocsin.get("/api/v2/status").json()["config"]["original"])
+        assert "*.tmpl" in shown
+        # A version that was in force before is in force again, by the same name.
+        define(tmp_path / "title.tmpl", "one")
+        (tmp_path / "more" / "text.tmpl").unlink()
+        eventually(lambda: version(tocsin) == first, "the first ones")
+
+
+def test_a_push_sends_the_templates_along(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pushed = tmp_path / "pushed" / "alertmanager.yml"
+    define(tmp_path / "pushed" / "title.tmpl", "one")
+    pushed.write_text(TEMPLATED)
+    with Serving(tmp_path / "home") as tocsin:
+        assert main(["config", "push", str(pushed), "--url", tocsin.url]) == 0
+        first = version(tocsin)
+        assert capsys.readouterr().out == f"Version {first} is in force.\n"
+        # It is whole: nothing of the folder is needed any more.
+        define(tmp_path / "pushed" / "title.tmpl", "{{ frobnicate }}")
+        tocsin.kill()
+        tocsin.start()
+        assert version(tocsin) == first
+        assert main(["config", "push", str(pushed), "--url", tocsin.url]) == 2
+        assert capsys.readouterr().err.startswith("title.tmpl:1:")
+        # The same over HTTP; the text alone is not enough.
+        refused = tocsin.request("POST", "/api/v1/configuration", TEMPLATED.encode())
+        assert refused.status == 400
+        (problem,) = refused.json()["problems"]
+        assert (problem["line"], problem["key"]) == (3, "templates")
+        assert "tocsin config push" in problem["message"]
+        files = {"configuration": TEMPLATED, "templates": {"title.tmpl": '{{ define "title" }}one{{ end }}\n'}}
+        assert tocsin.post("/api/v1/configuration", files).json()["version"] == first
+        assert tocsin.post("/api/v1/configuration", {"configuration": PLAIN}).json()["version"] != first
+        for body in ({}, {"configuration": PLAIN, "templates": ["a"]}, {"configuration": PLAIN, "template": {}}, "x"):
+            assert tocsin.post("/api/v1/configuration", body).status == 400
+
+
+# --- tocsin.yml -----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_tocsins_own_lies_beside_it(tmp_path: Path) -> None:
+    own = tmp_path / "tocsin.yml"
+    own.write_text("compat: strict\n")
+    with Serving(tmp_path, PLAIN) as tocsin:
+        assert f"compat: strict, by {own}" in tocsin.output
+        own.write_text("compat: mended\n")
+        words = f"compat in {own} is mended now, and was strict: the next start heeds it"
+        eventually(lambda: words in tocsin.output, "a word about it in the log")
+        assert tocsin.post("/-/reload").text.splitlines()[1] == words
+        tocsin.restart()
+        assert f"compat: mended, by {own}" in tocsin.output
+
+
+def test_the_command_line_wins_over_it(tmp_path: Path) -> None:
+    (tmp_path / "tocsin.yml").write_text("compat: strict\n")
+    with Serving(tmp_path, PLAIN, ["--compat", "mended"]) as tocsin:
+        assert "compat: mended, by --compat" in tocsin.output
+
+
+def test_a_wrong_one_refuses_the_start(tmp_path: Path) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text("compat: strict\ncompact: true\n")
+    done = serve(tmp_path / "data", "--port", "0", "--tocsin-config", str(own))
+    assert done.returncode == 2
+    assert f"{own}:2: compact: unknown key" in done.stderr
+    assert not (tmp_path / "data").exists()
+    assert serve(tmp_path / "data", "--port", "0", "--tocsin-config", str(tmp_path / "none.yml")).returncode == 2
 
 
 # --- who may ask ----------------------------------------------------------------------------------------------------

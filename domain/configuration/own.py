@@ -1,0 +1,52 @@
+"""The reader of `tocsin.yml`: what Tocsin has beyond Alertmanager, beside the file that other tools read as well."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast, get_args
+
+from domain.configuration.file import ConfigurationError
+from domain.quoting import quote
+from domain.yaml_document import Field, Problems, read_document
+
+type Compat = Literal["mended", "strict"]
+
+
+@dataclass(frozen=True, slots=True)
+class OwnConfiguration:
+    """What a `tocsin.yml` says, once it is known to be right."""
+
+    compat: Compat | None = None
+    """`strict` follows Alertmanager exactly, its known defects included; None where the file does not say."""
+
+
+def read_own_configuration(text: str, *, name: str = "tocsin.yml") -> OwnConfiguration:
+    """What the text of a `tocsin.yml` says; an empty one says nothing, and that is fine.
+
+    Raises:
+        ConfigurationError: It is not YAML, or says something that nobody would read; `name` is what it calls the file.
+    """
+    problems = Problems()
+    document = read_document(text, problems)
+    configuration = _read_document(document) if document else OwnConfiguration()
+    if found := problems.in_order():
+        raise ConfigurationError(name, found)
+    return configuration
+
+
+def _read_document(document: Field) -> OwnConfiguration:
+    section = document.section()
+    configuration = OwnConfiguration(compat=_read_compat(section.take("compat")))
+    section.close()
+    return configuration
+
+
+def _read_compat(field: Field) -> Compat | None:
+    text = field.scalar()
+    if text is None:
+        return None
+    choices = get_args(Compat.__value__)
+    if text not in choices:
+        field.refuse(f"{quote(text)} is neither {' nor '.join(choices)}")
+        return None
+    return cast(Compat, text)
