@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
+from typing import Any
 
-from domain.configuration import Integration, WebhookIntegration
+from domain.configuration import Integration, Receiver
+from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
-from domain.notifications import Delivery, Notifier, Outcome
+from domain.notifications import Delivery, Notification, Notifier, Outcome
+from domain.trial import trial_notifications
 
 MARGIN = timedelta(milliseconds=250)
 """An attempt ends this long before the deadline, so that its result is folded before the next flush (rule 10)."""
@@ -23,6 +26,9 @@ LAST_CALL = timedelta(seconds=1)
 
 LONGEST_ATTEMPT = timedelta(minutes=5)
 """What one attempt may take where neither the integration nor the deadline says less: a slot is not held for a day."""
+
+LONGEST_TRIAL = timedelta(seconds=15)
+"""What the test page of one integration may take: somebody waits for the answer."""
 
 LONGEST_WAIT_FOR_SLOT = timedelta(seconds=2)
 QUICK = timedelta(seconds=1)
@@ -63,7 +69,7 @@ class Deliverer:
 
     def __init__(
         self,
-        notifiers: Mapping[type[Integration], Notifier],
+        notifiers: Mapping[type[Integration], Notifier[Any]],
         clock: Callable[[], datetime],
         random: Random,
         *,
@@ -79,7 +85,9 @@ class Deliverer:
         self._failures_to_open = failures_to_open
         self._lines: dict[tuple[str, int, Integration], _Line] = {}
 
-    async def deliver(self, delivery: Delivery, integration: Integration) -> Outcome | Postponed:
+    async def deliver(
+        self, delivery: Delivery, integration: Integration, templates: Templates = ()
+    ) -> Outcome | Postponed:
         """Make one round for the delivery; `integration` is the one it names, in the configuration it names.
 
         Returns:
@@ -90,18 +98,49 @@ class Deliverer:
         if line is None:
             line = self._lines[key] = _Line(_name(delivery, integration), self._in_flight)
         try:
-            return await self._deliver(delivery, integration, line)
+            return await self._deliver(delivery, integration, templates, line)
         finally:
             if line.is_blank:
                 self._lines.pop(key, None)
 
-    async def _deliver(self, delivery: Delivery, integration: Integration, line: _Line) -> Outcome | Postponed:
+    async def try_out(self, receiver: Receiver, templates: Templates) -> list[Outcome]:
+        """Send a test page through each integration at once, whatever its breaker says, and without a second attempt.
+
+        Returns:
+            How each ended, in their order, none later than `LONGEST_TRIAL`; every text is without secrets.
+        """
+        notifications = trial_notifications(receiver, self._clock())
+        trials = [self._try_out(integration, notifications, templates) for integration in receiver.integrations]
+        return list(await asyncio.gather(*trials))
+
+    async def _try_out(
+        self, integration: Integration, notifications: Sequence[Notification], templates: Templates
+    ) -> Outcome:
+        firing, resolved = notifications
+        # What would stay open at the receiver is closed again.
+        told = [firing, resolved] if integration.keeps_state and integration.send_resolved else [firing]
+        limit = min(integration.timeout or LONGEST_TRIAL, LONGEST_TRIAL)
+        answers = []
+        try:
+            async with asyncio.timeout(limit.total_seconds()):
+                for notification in told:
+                    notifier = self._notifiers[type(integration)]
+                    answers.append(await notifier.notify(integration, notification, incident="", templates=templates))
+        except TimeoutError:
+            return Outcome(False, f"did not answer within {limit.total_seconds():g} s")
+        except (RejectedError, UnavailableError) as error:
+            return Outcome(False, f"{'the resolving page: ' if answers else ''}{error}")
+        return Outcome(True, f"answered {', then '.join(dict.fromkeys(answers))}")
+
+    async def _deliver(
+        self, delivery: Delivery, integration: Integration, templates: Templates, line: _Line
+    ) -> Outcome | Postponed:
         if refusal := self._refusal(delivery, line):
             return refusal
         if not await self._take_slot(delivery, line):
             return self._postpone(delivery, f"{line.name} is busy with {self._in_flight} notifications")
         try:
-            return await self._round(delivery, integration, line)
+            return await self._round(delivery, integration, templates, line)
         finally:
             line.slots.release()
             line.used -= 1
@@ -109,6 +148,8 @@ class Deliverer:
     def _refusal(self, delivery: Delivery, line: _Line, attempts: int = 0) -> Outcome | Postponed | None:
         """What settles or postpones the delivery without another attempt."""
         now = self._clock()
+        if delivery.not_before is not None and now < delivery.not_before:
+            return Postponed(delivery.not_before, "another delivery may still be under way", attempts)
         if delivery.deadline - now < MARGIN + SHORTEST_ATTEMPT:
             return Outcome(False, f"deadline passed before {line.name} took it{line.last_words}", attempts)
         if now < line.resumes_at:
@@ -132,7 +173,9 @@ class Deliverer:
                 line.used -= 1
         return is_taken
 
-    async def _round(self, delivery: Delivery, integration: Integration, line: _Line) -> Outcome | Postponed:
+    async def _round(
+        self, delivery: Delivery, integration: Integration, templates: Templates, line: _Line
+    ) -> Outcome | Postponed:
         attempts = 0
         while True:
             # Asked again before each attempt: others may have learned meanwhile that the receiver is gone.
@@ -144,7 +187,7 @@ class Deliverer:
                 line.resumes_at = began_at + PROBE_PATIENCE
             attempts += 1
             try:
-                answer = await self._attempt(delivery, integration, line)
+                answer = await self._attempt(delivery, integration, templates)
             except UnavailableError as error:
                 now = self._clock()
                 self._note_failure(line, error, is_probe=is_probe, now=now)
@@ -163,12 +206,14 @@ class Deliverer:
             line.note_answer()
             return Outcome(True, f"{line.name} answered {answer}", attempts)
 
-    async def _attempt(self, delivery: Delivery, integration: Integration, line: _Line) -> str:
+    async def _attempt(self, delivery: Delivery, integration: Integration, templates: Templates) -> str:
         left = delivery.deadline - MARGIN - self._clock()
         limit = min(left, integration.timeout or LONGEST_ATTEMPT, LONGEST_ATTEMPT)
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                return await self._notifiers[type(integration)].notify(integration, delivery.notification)
+                return await self._notifiers[type(integration)].notify(
+                    integration, delivery.notification, incident=delivery.incident, templates=templates
+                )
         except TimeoutError:
             raise UnavailableError(f"did not answer within {limit.total_seconds():.3g} s") from None
 
@@ -256,6 +301,4 @@ class _Line:
 
 
 def _name(delivery: Delivery, integration: Integration) -> str:
-    match integration:
-        case WebhookIntegration():
-            return f"receiver {delivery.notification.receiver!r} webhook[{delivery.integration}]"
+    return f"receiver {delivery.notification.receiver!r} {integration.kind}[{delivery.integration}]"

@@ -13,7 +13,9 @@ from random import Random
 import pytest
 
 from adapters.delivery import Deliverer, Postponed
+from domain.configuration import Receiver as ConfiguredReceiver
 from domain.configuration import Secret, WebhookIntegration
+from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
 from domain.notifications import Delivery, Notification, NotificationReason, Outcome
 from domain.routing import GroupId
@@ -67,7 +69,9 @@ class Receiver:
     in_flight: int = 0
     most_in_flight: int = 0
 
-    async def notify(self, integration: WebhookIntegration, notification: Notification) -> str:
+    async def notify(
+        self, integration: WebhookIntegration, notification: Notification, *, incident: str, templates: Templates
+    ) -> str:
         self.asked_at.append(now())
         self.told.append(notification.group_key)
         self.in_flight += 1
@@ -469,8 +473,16 @@ def test_a_hanging_receiver_holds_up_no_other() -> None:
         other = replace(HOOK, url=Secret("http://other.test/"))
 
         class Both:
-            async def notify(self, integration: WebhookIntegration, notification: Notification) -> str:
-                return await (bad if integration is HOOK else good).notify(integration, notification)
+            async def notify(
+                self,
+                integration: WebhookIntegration,
+                notification: Notification,
+                *,
+                incident: str,
+                templates: Templates,
+            ) -> str:
+                told = bad if integration is HOOK else good
+                return await told.notify(integration, notification, incident=incident, templates=templates)
 
         policy = Deliverer({WebhookIntegration: Both()}, now, Random(1))
         stuck = [asyncio.create_task(policy.deliver(delivery(f"{number}"), HOOK)) for number in range(100)]
@@ -548,3 +560,52 @@ def test_a_storm_against_a_dead_receiver_costs_a_few_probes_and_ends_soon_after_
     assert sorted(receiver.heard) == sorted(f"{n}" for n in range(deliveries)), "each once"
     assert ended_at < NOON + dead_time + timedelta(seconds=seconds)
     assert rounds < deliveries * 25
+
+
+# ---- Test pages ------------------------------------------------------------------------------------------------------
+
+
+def trial(answers: list[Receiver], *hooks: WebhookIntegration) -> list[Outcome]:
+    by_hook = dict(zip(hooks, answers, strict=True))
+
+    class Each:
+        async def notify(
+            self,
+            integration: WebhookIntegration,
+            notification: Notification,
+            *,
+            incident: str,
+            templates: Templates,
+        ) -> str:
+            answer = by_hook[integration]
+            return await answer.notify(integration, notification, incident=incident, templates=templates)
+
+    policy = Deliverer({WebhookIntegration: Each()}, now, Random(42))
+    return run(policy.try_out(ConfiguredReceiver("team", hooks), ()))
+
+
+def test_a_test_page_is_tried_once_everywhere_at_once_and_not_for_long() -> None:
+    answers = [Receiver(answer) for answer in (healthy, dead, refusing, hanging, slow(20 * SECOND))]
+    hooks = [replace(HOOK, max_alerts=number) for number in range(4)]
+    impatient = replace(HOOK, timeout=2 * SECOND)
+    outcomes = trial(answers, *hooks[1:], replace(HOOK, max_alerts=9), impatient)
+    assert [(outcome.is_delivered, outcome.detail) for outcome in outcomes] == [
+        (True, "answered 200 OK"),
+        (False, "cannot connect: Connection refused"),
+        (False, "answered 404 Not Found"),
+        (False, "did not answer within 15 s"),
+        (False, "did not answer within 2 s"),
+    ]
+    assert [len(answer.asked_at) for answer in answers] == [2, 1, 1, 1, 1]  # the healthy one is told of the end too
+    assert {second for answer in answers for second in answer.seconds} == {0.0}
+
+
+def test_who_wants_no_resolves_gets_none_of_the_test() -> None:
+    answer = Receiver(healthy)
+    trial([answer], replace(HOOK, send_resolved=False))
+    assert len(answer.asked_at) == 1
+
+
+def test_a_test_whose_end_is_refused_says_so() -> None:
+    (outcome,) = trial([Receiver(one_after_another(healthy, refusing))], HOOK)
+    assert outcome == Outcome(False, "the resolving page: answered 404 Not Found")

@@ -8,9 +8,8 @@ import socket
 import ssl
 import struct
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -23,73 +22,17 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
+from adapters.http_client import HttpClient
+from adapters.rendering import Renderer
 from adapters.webhook import WebhookNotifier, go_time, payload, quote_meta
 from domain.alerts import Alert
 from domain.configuration import HttpConfig, Secret, TlsConfig, WebhookIntegration
 from domain.errors import DomainError, RejectedError, UnavailableError
 from domain.labels import fingerprint
 from domain.notifications import Notification, NotificationReason, ToldAlert
+from tests.adapters.receiving import OK, Answer, Authority, Request, receiving, says, status_line
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-
-type Headers = list[tuple[str, str]]
-type Answer = Callable[["Request", asyncio.StreamWriter], Awaitable[None]]
-
-
-@dataclass(frozen=True)
-class Request:
-    line: str
-    headers: Headers
-    body: bytes
-
-    def all(self, name: str) -> list[str]:
-        return [value for key, value in self.headers if key.lower() == name.lower()]
-
-    @property
-    def text(self) -> str:
-        return "\r\n".join([self.line, *(f"{name}: {value}" for name, value in self.headers)])
-
-
-@dataclass
-class Receiver:
-    """A server that records what arrives, byte for byte, and answers what the test says."""
-
-    answer: Answer
-    url: str = ""
-    requests: list[Request] = field(default_factory=list)
-    connections: int = 0
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.connections += 1
-        try:
-            while head := await reader.readuntil(b"\r\n\r\n"):
-                line, *fields = head.decode().removesuffix("\r\n\r\n").split("\r\n")
-                headers = [(name, value.strip()) for name, _, value in (one.partition(":") for one in fields)]
-                length = next((int(value) for name, value in headers if name.lower() == "content-length"), 0)
-                request = Request(line, headers, await reader.readexactly(length))
-                self.requests.append(request)
-                await self.answer(request, writer)
-                await writer.drain()
-        except (asyncio.IncompleteReadError, ConnectionError):
-            pass
-        finally:
-            writer.close()
-
-
-def says(*answers: bytes) -> Answer:
-    """Each request in turn gets the next of the answers; the last one is for all that follow."""
-    rest = list(answers)
-
-    async def answer(request: Request, writer: asyncio.StreamWriter) -> None:
-        writer.write(rest.pop(0) if len(rest) > 1 else rest[0])
-
-    return answer
-
-
-def status_line(status: str, body: str = "", *headers: str) -> bytes:
-    fields = "".join(f"{header}\r\n" for header in headers)
-    return f"HTTP/1.1 {status}\r\n{fields}Content-Length: {len(body.encode())}\r\n\r\n{body}".encode()
 
 
 async def closes(request: Request, writer: asyncio.StreamWriter) -> None:
@@ -116,35 +59,17 @@ async def hangs_after_success(request: Request, writer: asyncio.StreamWriter) ->
     await asyncio.get_running_loop().create_future()
 
 
-@asynccontextmanager
-async def receiving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
-    receiver = Receiver(answer)
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        await receiver.serve(reader, writer)
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
-    host, port = server.sockets[0].getsockname()
-    receiver.url = f"{'https' if tls else 'http'}://{host}:{port}"
-    try:
-        yield receiver
-    finally:
-        server.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await server.wait_closed()
+@pytest.fixture
+async def client() -> AsyncIterator[HttpClient]:
+    client = HttpClient("0.1.0", lambda: NOON)
+    yield client
+    await client.close()
 
 
 @pytest.fixture
-async def notifier() -> AsyncIterator[WebhookNotifier]:
-    notifier = WebhookNotifier("http://tocsin.example/x", "0.1.0", lambda: NOON)
-    yield notifier
-    await notifier.close()
+def notifier(client: HttpClient) -> WebhookNotifier:
+    url = "http://tocsin.example/x"
+    return WebhookNotifier(client, Renderer(url, lambda: NOON), url)
 
 
 def alert(labels: dict[str, str], annotations: dict[str, str], starts_at: datetime = NOON) -> Alert:
@@ -297,6 +222,29 @@ async def test_the_request_on_the_wire(notifier: WebhookNotifier) -> None:
         "Content-Length": str(len(request.body)),
     }
     assert json.loads(request.body) == payload(told, "http://tocsin.example/x", 0)
+
+
+async def test_a_url_may_be_a_template_that_no_error_repeats(notifier: WebhookNotifier, tmp_path: Path) -> None:
+    async with receiving(says(OK)) as receiver:
+        await notifier.notify(hook(f"{receiver.url}/{{{{ .GroupLabels.alertname | toLower }}}}"), notification())
+        (tmp_path / "url").write_text(f"{receiver.url}/{{{{ .Receiver | urlquery }}}}\n")
+        from_file = WebhookIntegration(Secret(file=str(tmp_path / "url")))
+        await notifier.notify(from_file, notification())
+        with pytest.raises(RejectedError) as caught:
+            await notifier.notify(hook(receiver.url + '/s3cret{{ index "" 5 }}'), notification())
+    assert [request.line.split()[1] for request in receiver.requests] == ["/disk", "/team%5C.a%5C%2Bb"]
+    assert str(caught.value) == "the webhook's url is a template that cannot be rendered for this notification"
+    assert caught.value.__cause__ is None
+
+
+async def test_a_payload_of_one_s_own(notifier: WebhookNotifier) -> None:
+    own = {"a": "{{ .Status }}", "b": ["{{ len .Alerts }}", 7, None], "c": "{{ .CommonLabels | toJson }}", "": ""}
+    async with receiving(says(OK)) as receiver:
+        await notifier.notify(
+            replace(hook(receiver.url), payload=json.dumps(own), max_alerts=1), notification(eight_alerts())
+        )
+    labels = {"alertname": "Disk", "job": "a", "zz": "1", "zzz": "ü"}
+    assert json.loads(receiver.requests[0].body) == {"a": "resolved", "b": [1, 7, None], "c": labels, "": ""}
 
 
 async def test_max_alerts_comes_from_the_integration(notifier: WebhookNotifier) -> None:
@@ -614,15 +562,15 @@ async def test_a_host_that_has_no_address(notifier: WebhookNotifier) -> None:
 async def test_the_caller_bounds_a_receiver_that_hangs(notifier: WebhookNotifier) -> None:
     async with receiving(hangs) as receiver:
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.2):
+            async with asyncio.timeout(1.0):
                 await notifier.notify(hook(receiver.url), notification())
     assert len(receiver.requests) == 1
 
 
-async def test_after_close_it_opens_anew(notifier: WebhookNotifier) -> None:
+async def test_after_close_it_opens_anew(client: HttpClient, notifier: WebhookNotifier) -> None:
     async with receiving(says(OK)) as receiver:
         await notifier.notify(hook(receiver.url), notification())
-        await notifier.close()
+        await client.close()
         await notifier.notify(hook(receiver.url), notification())
     assert receiver.connections == 2
 
@@ -680,35 +628,6 @@ async def test_no_failure_to_connect_holds_a_secret(notifier: WebhookNotifier, u
 
 
 # TLS.
-
-
-@dataclass(frozen=True)
-class Authority:
-    ca: trustme.CA
-    folder: Path
-
-    @property
-    def ca_file(self) -> str:
-        path = self.folder / "ca.pem"
-        self.ca.cert_pem.write_to_path(path)
-        return str(path)
-
-    @property
-    def ca_text(self) -> str:
-        return self.ca.cert_pem.bytes().decode()
-
-    def server(self, name: str = "127.0.0.1", *, wants_client: bool = False) -> ssl.SSLContext:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.ca.issue_cert(name).configure_cert(context)
-        if wants_client:
-            self.ca.configure_trust(context)
-            context.verify_mode = ssl.CERT_REQUIRED
-        return context
-
-    def client(self) -> tuple[str, str]:
-        """A client's certificate and key, as PEM."""
-        leaf = self.ca.issue_cert("tocsin@example.com")
-        return b"".join(blob.bytes() for blob in leaf.cert_chain_pems).decode(), leaf.private_key_pem.bytes().decode()
 
 
 @pytest.fixture(scope="module")
@@ -838,7 +757,9 @@ async def test_a_proxy_carries_plain_requests(notifier: WebhookNotifier) -> None
     assert request.all("Authorization") == ["Bearer abc"]
 
 
-async def test_a_proxy_tunnels_tls_under_the_server_s_name(notifier: WebhookNotifier, authority: Authority) -> None:
+async def test_a_proxy_tunnels_tls_under_the_server_s_name(
+    client: HttpClient, notifier: WebhookNotifier, authority: Authority
+) -> None:
     tunnels: list[Request] = []
 
     async def tunnel(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -861,7 +782,7 @@ async def test_a_proxy_tunnels_tls_under_the_server_s_name(notifier: WebhookNoti
     http = HttpConfig(tls=tls, proxy_url=f"http://bob:s3cret@{host}:{port}", bearer=Secret("abc"))
     async with receiving(says(OK), authority.server("hooks.example.com")) as receiver:
         assert await notifier.notify(hook(receiver.url, http), notification()) == "200 OK"
-        await notifier.close()
+        await client.close()
     proxy.close()
     await proxy.wait_closed()
     (connect,) = tunnels

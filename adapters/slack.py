@@ -1,0 +1,121 @@
+"""Slack: a message with one attachment, to an incoming webhook or to the Web API.
+
+Source: notify/slack/slack.go in Alertmanager 0.34; https://docs.slack.dev/legacy/legacy-messaging/
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from adapters.http_client import HttpClient, Reply
+from adapters.rendering import Page, Renderer, shortened
+from adapters.secrets import read_secret
+from domain.configuration import SlackAction, SlackIntegration
+from domain.configuration.bundle import Templates
+from domain.notifications import Notification
+
+LONGEST_TITLE = 1024
+"""In characters; the text has no limit that Alertmanager keeps, and Slack folds a long one away itself."""
+
+_MARKDOWN_IN = ("fallback", "pretext", "text")
+
+# What the Web API says with status 200 and may not say the next time.
+_PASSING_ERRORS = frozenset({"fatal_error", "internal_error", "ratelimited", "request_timeout", "service_unavailable"})
+
+
+class SlackNotifier:
+    """Implements `Notifier` for Slack."""
+
+    def __init__(self, client: HttpClient, renderer: Renderer) -> None:
+        self._client = client
+        self._renderer = renderer
+
+    async def notify(
+        self,
+        integration: SlackIntegration,
+        notification: Notification,
+        *,
+        incident: str = "",
+        templates: Templates = (),
+    ) -> str:
+        page = self._renderer.page(notification, incident, templates)
+        body = msgspec.json.encode(message(integration, page))
+        address = read_secret(integration.url, "api_url")
+        reply = await self._client.post(address, body, integration.http, setting="Slack's api_url", wants_text=True)
+        _judge(reply)
+        return reply.words
+
+
+def message(integration: SlackIntegration, page: Page) -> dict[str, Any]:
+    """The message as Slack takes it; what comes out empty is left out where Alertmanager leaves it out."""
+    attachment = {
+        "title": shortened(page.text(integration.title), LONGEST_TITLE),
+        "title_link": page.text(integration.title_link),
+        "pretext": page.text(integration.pretext),
+        "fields": [
+            {"title": page.text(field.title), "value": page.text(field.value), "short": field.short}
+            for field in integration.fields
+        ],
+        "actions": [_action(action, page) for action in integration.actions],
+        "image_url": page.text(integration.image_url),
+        "thumb_url": page.text(integration.thumb_url),
+        "color": page.text(integration.color),
+        "mrkdwn_in": list(integration.mrkdwn_in or _MARKDOWN_IN),
+    }
+    always = {
+        "text": page.text(integration.text),
+        "fallback": page.text(integration.fallback),
+        "callback_id": page.text(integration.callback_id),
+        "footer": page.text(integration.footer),
+    }
+    about = {
+        "channel": page.text(integration.channel),
+        "username": page.text(integration.username),
+        "icon_emoji": page.text(integration.icon_emoji),
+        "icon_url": page.text(integration.icon_url),
+        "link_names": integration.link_names,
+        "text": page.text(integration.message_text),
+    }
+    return _without_empty(about) | {"attachments": [_without_empty(attachment) | always]}
+
+
+def _action(action: SlackAction, page: Page) -> dict[str, Any]:
+    filled: dict[str, Any] = {
+        "type": page.text(action.type),
+        "text": page.text(action.text),
+        "url": page.text(action.url),
+        "style": page.text(action.style),
+        "name": page.text(action.name),
+        "value": page.text(action.value),
+    }
+    if (confirm := action.confirm) is not None:
+        filled["confirm"] = _without_empty(
+            {
+                "text": page.text(confirm.text),
+                "title": page.text(confirm.title),
+                "ok_text": page.text(confirm.ok_text),
+                "dismiss_text": page.text(confirm.dismiss_text),
+            }
+        )
+    return _without_empty(filled)
+
+
+def _without_empty(fields: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value}
+
+
+def _judge(reply: Reply) -> None:
+    """Slack says no with a status of 200 too: the Web API in JSON, a webhook with any text but `ok`."""
+    if not reply.content_type.startswith("application/json"):
+        if reply.text.strip() != "ok":
+            raise reply.refusal()
+        return
+    try:
+        answer = msgspec.json.decode(reply.text)
+    except msgspec.DecodeError:
+        raise reply.unavailable() from None
+    if not isinstance(answer, dict) or answer.get("ok") is not True:
+        error = str(answer.get("error", "")) if isinstance(answer, dict) else ""
+        raise reply.unavailable(error) if error in _PASSING_ERRORS else reply.refusal(error)
