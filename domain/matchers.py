@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from domain.errors import RejectedError
 from domain.labels import GO_WHITESPACE, Matcher, MatchType
-from domain.quoting import quote, unquote
+from domain.quoting import unquote
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
@@ -36,6 +36,21 @@ def parse_matcher(text: str) -> Matcher:
     if text.startswith("{") or text.endswith("}"):
         raise RejectedError(f"unexpected open or close brace: {text}")
     return _either(text, _parse_utf8_matcher, _parse_classic_matcher)
+
+
+def is_ambiguous(text: str) -> bool:
+    """Whether only the older parser can read these matchers, or the two read them differently (MA-4).
+
+    Alertmanager warns of both, for the newer one will once be the only one.
+    """
+    try:
+        classic = _parse_classic_matchers(text)
+    except RejectedError:
+        return False
+    try:
+        return _parse_utf8_matchers(text) != classic
+    except RejectedError:
+        return True
 
 
 def _either[T](text: str, utf8: Callable[[str], T], classic: Callable[[str], T]) -> T:
@@ -189,10 +204,10 @@ def _unescape_classic(raw: str) -> str:
             is_escaped = True
         elif char == '"':
             if not is_open or not is_last:
-                raise RejectedError(f"matcher value contains unescaped double quote: {quote(raw)}")
+                raise RejectedError(f"matcher value contains unescaped double quote: {raw}")
             is_open = False
         else:
             value.append(char)
     if is_open:
-        raise RejectedError(f"matcher value contains unescaped double quote: {quote(raw)}")
+        raise RejectedError(f"matcher value contains unescaped double quote: {raw}")
     return "".join(value)

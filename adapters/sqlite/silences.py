@@ -14,7 +14,7 @@ from adapters.sqlite.journal import Journal
 from adapters.sqlite.policy import SqlitePolicyStore
 from domain.errors import NotFoundError
 from domain.labels import Matcher, MatchType
-from domain.silences import Silence
+from domain.silences import ChangeSilence, Silence
 
 
 class SqliteSilenceStore:
@@ -25,30 +25,49 @@ class SqliteSilenceStore:
         self._policy = policy
         rows = journal.db.execute("select document from silences order by id")
         self._silences = {silence.id: silence for silence in (_read(row[0]) for row in rows)}
-        self._changed: dict[str, Silence] = {}
+        # What the next commit makes of them, by their ids; None for the forgotten ones.
+        self._changed: dict[str, Silence | None] = {}
         journal.add(self)
 
     def write(self, db: sqlite3.Connection) -> None:
-        """The silences that changed."""
+        """The silences that changed, and that are forgotten."""
         if self._changed:
+            db.executemany("delete from silences where id = ?", [(id,) for id in self._changed])
             db.executemany(
-                "insert or replace into silences values (?, ?)",
-                [(silence.id, _write(silence)) for silence in self._changed.values()],
+                "insert into silences values (?, ?)",
+                [(silence.id, _write(silence)) for silence in self._changed.values() if silence is not None],
             )
 
     def done(self) -> None:
         """They are durable, and shown from now on."""
-        self._silences.update(self._changed)
+        for id, silence in self._changed.items():
+            if silence is None:
+                self._silences.pop(id, None)
+            else:
+                self._silences[id] = silence
         self._changed.clear()
 
     def undone(self) -> None:
-        """Forget what was not committed."""
+        """Drop what was not committed."""
         self._changed.clear()
 
     async def upsert_silence(self, silence: Silence) -> int:
-        self._changed[silence.id] = silence
-        head = self._policy.change(lambda head: replace(head, silences_version=head.silences_version + 1))
+        version = self._change([silence])
         await self._journal.committed()
+        return version
+
+    async def change_silence(self, silence_id: str, decide: ChangeSilence) -> Sequence[Silence]:
+        written = decide(self._changed.get(silence_id, self._silences.get(silence_id)))
+        if written:
+            self._change(written)
+        # Also where nothing is written: what that was decided on may be part of the commit under way.
+        await self._journal.committed()
+        return written
+
+    def _change(self, silences: Sequence[Silence]) -> int:
+        """Keep them with the next commit, under the version that is returned."""
+        self._changed.update((silence.id, silence) for silence in silences)
+        head = self._policy.change(lambda head: replace(head, silences_version=head.silences_version + 1))
         return head.silences_version
 
     async def get_silence(self, silence_id: str) -> Silence:
@@ -59,6 +78,14 @@ class SqliteSilenceStore:
 
     async def list_silences(self) -> Sequence[Silence]:
         return sorted(self._silences.values(), key=lambda silence: silence.id)
+
+    async def forget_silences(self, before: datetime) -> None:
+        latest = self._silences | self._changed
+        ended = [id for id, silence in latest.items() if silence is not None and silence.ends_at < before]
+        if ended:
+            self._changed.update(dict.fromkeys(ended))
+            self._journal.join()
+            await self._journal.committed()
 
 
 class _Document(msgspec.Struct):
@@ -71,6 +98,7 @@ class _Document(msgspec.Struct):
     created_by: str
     comment: str
     updated_at: datetime
+    annotations: dict[str, str] = {}
 
 
 def _write(silence: Silence) -> bytes:
@@ -83,6 +111,7 @@ def _write(silence: Silence) -> bytes:
             silence.created_by,
             silence.comment,
             silence.updated_at,
+            dict(silence.annotations),
         )
     )
 
@@ -97,4 +126,5 @@ def _read(document: bytes) -> Silence:
         stored.created_by,
         stored.comment,
         stored.updated_at,
+        stored.annotations,
     )

@@ -191,14 +191,10 @@ def _refuse_too_many(body: bytes) -> None:
 
 
 def _parse_as_go(body: bytes) -> list[PostableAlert]:
-    """As Go's `json.Decoder` reads: any case of a field's name, null for empty, U+FFFD for what is no UTF-8.
-
-    It reads the first value and ignores what stands behind it.
-    """
-    text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
+    """As Go's `json.Decoder` reads: any case of a field's name, null for empty."""
     try:
-        value, _ = json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)
-    except (ValueError, RecursionError) as error:
+        value = read_first_value(body)
+    except ValueError as error:
         raise _unreadable(str(error)) from None
     if value is None:
         return []
@@ -210,6 +206,21 @@ def _parse_as_go(body: bytes) -> list[PostableAlert]:
         raise _unreadable(_faults(error)) from None
 
 
+def read_first_value(body: bytes) -> Any:
+    """The first JSON value of the body, as Go's `json.Decoder` reads it: what stands behind it is ignored.
+
+    What is no UTF-8 becomes U+FFFD; surrogates that JSON spells stay for `well_formed`.
+
+    Raises:
+        ValueError: There is none.
+    """
+    text = body.decode("utf-8", "replace").lstrip(" \t\r\n")
+    try:
+        return json.JSONDecoder(parse_constant=_refuse_constant).raw_decode(text)[0]
+    except RecursionError as error:
+        raise ValueError(str(error)) from error
+
+
 def _as_go(element: Any) -> Any:
     if not isinstance(element, dict):
         return element
@@ -217,15 +228,13 @@ def _as_go(element: Any) -> Any:
     for name, value in element.items():
         field = _FIELDS.get(name.lower())
         if isinstance(value, dict) and field:
-            fields[field] = {
-                _well_formed(key): "" if text is None else _well_formed(text) for key, text in value.items()
-            }
+            fields[field] = {well_formed(key): "" if text is None else well_formed(text) for key, text in value.items()}
         elif field:
-            fields[field] = _well_formed(value)
+            fields[field] = well_formed(value)
     return fields
 
 
-def _well_formed(value: Any) -> Any:
+def well_formed(value: Any) -> Any:
     """A text without lone surrogates, which JSON can spell and UTF-8 cannot hold; anything else as it is."""
     if not isinstance(value, str) or value.isascii():
         return value

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from domain.errors import NotFoundError
+from adapters.settings import Settings
+from adapters.wiring import wire
+from domain.errors import NotFoundError, RejectedError
 from domain.labels import Matcher, MatchType
-from domain.silences import SilenceStore
+from domain.silences import Silence, SilenceStore
 from domain.situations import PolicyStore
-from tests.builders import HOUR, NOON, silence
+from tests.builders import HOUR, NOON, SECOND, silence
+
+
+def commented(existing: Silence | None) -> Sequence[Silence]:
+    """One word more in the comment of the silence, which must be there."""
+    assert existing is not None
+    return [replace(existing, comment=f"{existing.comment} more")]
 
 
 class TestSilenceStore:
@@ -25,7 +35,10 @@ class TestSilenceStore:
 
     async def test_one_is_read_back_as_it_was(self, silences: SilenceStore) -> None:
         written = silence(
-            matchers=tuple(Matcher("größe", kind, 'a|"b"') for kind in MatchType), comment="", created_by="Ω"
+            matchers=tuple(Matcher("größe", kind, 'a|"b"') for kind in MatchType),
+            comment="",
+            created_by="Ω",
+            annotations={"ticket": "OPS-1 ✓"},
         )
         await silences.upsert_silence(written)
         stored = await silences.get_silence(written.id)
@@ -66,3 +79,100 @@ class TestSilenceStore:
             assert len(listed) == head.silences_version
             await asyncio.sleep(0)
         assert len(await silences.list_silences()) == await writing
+
+    async def test_a_change_is_decided_on_what_is_kept(self, silences: SilenceStore) -> None:
+        await silences.upsert_silence(silence("a", comment="some"))
+        (written,) = await silences.change_silence("a", commented)
+        assert written == silence("a", comment="some more")
+        assert await silences.list_silences() == [written]
+
+    async def test_a_change_may_find_none(self, silences: SilenceStore) -> None:
+        found: list[Silence | None] = []
+
+        def decide(existing: Silence | None) -> Sequence[Silence]:
+            found.append(existing)
+            return [silence("b")]
+
+        await silences.upsert_silence(silence("a"))
+        assert await silences.change_silence("b", decide) == [silence("b")]
+        assert found == [None]
+        assert [one.id for one in await silences.list_silences()] == ["a", "b"]
+
+    async def test_a_change_of_several_has_one_version(self, silences: SilenceStore, policy: PolicyStore) -> None:
+        version = await silences.upsert_silence(silence("a"))
+        ended = silence("a", ends_at=NOON + SECOND)
+        assert await silences.change_silence("a", lambda _: [ended, silence("b")]) == [ended, silence("b")]
+        assert await silences.list_silences() == [ended, silence("b")]
+        assert (await policy.get_head()).silences_version == version + 1
+
+    async def test_a_change_to_nothing_has_none(self, silences: SilenceStore, policy: PolicyStore) -> None:
+        version = await silences.upsert_silence(silence("a"))
+        assert await silences.change_silence("a", lambda _: []) == []
+        assert await silences.list_silences() == [silence("a")]
+        assert (await policy.get_head()).silences_version == version
+
+    async def test_a_refused_change_writes_nothing(self, silences: SilenceStore, policy: PolicyStore) -> None:
+        def refuse(existing: Silence | None) -> Sequence[Silence]:
+            raise RejectedError(f"not {existing and existing.id}")
+
+        version = await silences.upsert_silence(silence("a"))
+        with pytest.raises(RejectedError, match="not a"):
+            await silences.change_silence("a", refuse)
+        assert await silences.list_silences() == [silence("a")]
+        assert (await policy.get_head()).silences_version == version
+
+    async def test_changes_of_one_silence_at_once_lose_none(self, silences: SilenceStore, policy: PolicyStore) -> None:
+        version = await silences.upsert_silence(silence("a", comment="some"))
+        written = await asyncio.gather(*(silences.change_silence("a", commented) for _ in range(5)))
+        assert (await silences.get_silence("a")).comment == "some" + 5 * " more"
+        assert len({one.comment for (one,) in written}) == 5
+        assert (await policy.get_head()).silences_version == version + 5
+
+    async def test_what_a_change_to_nothing_was_decided_on_is_durable(self, silences: SilenceStore) -> None:
+        def agree(existing: Silence | None) -> Sequence[Silence]:
+            assert existing == silence("a")
+            return []
+
+        writing = asyncio.create_task(silences.upsert_silence(silence("a")))
+        await asyncio.sleep(0)
+        await silences.change_silence("a", agree)
+        assert await silences.list_silences() == [silence("a")]
+        await writing
+
+    async def test_those_that_ended_before_an_instant_are_forgotten(
+        self, silences: SilenceStore, policy: PolicyStore
+    ) -> None:
+        await silences.upsert_silence(silence("old", ends_at=NOON + HOUR - SECOND))
+        await silences.upsert_silence(silence("at the instant", ends_at=NOON + HOUR))
+        version = await silences.upsert_silence(silence("live", ends_at=NOON + 2 * HOUR))
+        for _ in range(2):
+            await silences.forget_silences(NOON + HOUR)
+            assert [one.id for one in await silences.list_silences()] == ["at the instant", "live"]
+        with pytest.raises(NotFoundError):
+            await silences.get_silence("old")
+        assert (await policy.get_head()).silences_version == version
+
+    async def test_one_that_is_extended_meanwhile_is_not_forgotten(self, silences: SilenceStore) -> None:
+        await silences.upsert_silence(silence("a"))
+        extended = silence("a", ends_at=NOON + 3 * HOUR)
+        await asyncio.gather(silences.upsert_silence(extended), silences.forget_silences(NOON + 2 * HOUR))
+        assert await silences.list_silences() == [extended]
+
+    async def test_one_that_is_forgotten_may_come_again(self, silences: SilenceStore) -> None:
+        await silences.upsert_silence(silence("a"))
+        await asyncio.gather(
+            silences.forget_silences(NOON + 2 * HOUR), silences.change_silence("a", lambda _: [silence("a")])
+        )
+        assert await silences.list_silences() == [silence("a")]
+
+
+async def test_sqlite_forgets_for_good(tmp_path: Path) -> None:
+    settings = Settings.read({"TOCSIN_HOME": "sqlite", "TOCSIN_DATA": str(tmp_path)})
+    before = wire(settings)
+    await before.silences.upsert_silence(silence("old"))
+    await before.silences.upsert_silence(silence("live", ends_at=NOON + 2 * HOUR))
+    await before.silences.forget_silences(NOON + HOUR + SECOND)
+    await before.close()
+    after = wire(settings)
+    assert [one.id for one in await after.silences.list_silences()] == ["live"]
+    await after.close()

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import copy
+import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given
@@ -98,6 +100,47 @@ def test_label_names(name: str, is_valid: bool) -> None:
 )
 def test_a_matcher_matches(type_: str, value: str, labels: dict[str, str], expected: bool) -> None:
     assert Matcher("team", MatchType(type_), value).matches(labels) is expected
+
+
+@pytest.mark.filterwarnings("ignore:Possible nested set")
+@pytest.mark.parametrize(
+    ("pattern", "text", "by_re2", "by_python"),
+    [
+        # Whether it matches between the anchors; None for what is no expression.
+        pytest.param(r"(?i)foo", "FOO", True, None, id="flags behind the anchor"),
+        pytest.param(r"(?s).", "\n", True, None, id="another flag"),
+        pytest.param(r"(?U)a+", "aa", True, None, id="a flag for lazy repetition"),
+        pytest.param(r"\pL+", "größe", True, None, id="a class of Unicode in short"),
+        pytest.param(r"\p{Greek}", "ω", True, None, id="a script of Unicode"),
+        pytest.param(r"foo\z", "foo", True, None, id="the end of the text"),
+        pytest.param(r"\Qa.b\E", "a.b", True, None, id="quoted text"),
+        pytest.param(r"\x{1F642}", "🙂", True, None, id="a character by its number"),
+        pytest.param(r"[[:alpha:]]+", "abc", True, False, id="a class of POSIX"),
+        pytest.param(r"a{,2}", "a{,2}", True, False, id="a repetition without a least number is text"),
+        pytest.param(r"a{,2}", "aa", False, True, id="and repeats nothing"),
+        pytest.param(r"foo", "foo\n", False, True, id="the end is not before a last line feed"),
+        pytest.param(r"foo$", "foo\n", False, True, id="not with two anchors either"),
+        pytest.param(r"\d", "٣", False, True, id="digits are ASCII"),
+        pytest.param(r"\w+", "größe", False, True, id="letters of words are ASCII"),
+        pytest.param(r"\s", "\v", False, True, id="white space lacks the vertical tab"),
+        pytest.param(r"foo\Z", "foo", None, True, id="the end of the text, as Python spells it"),
+        pytest.param(r"(?=a)a", "a", None, True, id="look-ahead"),
+        pytest.param(r"(a)\1", "aa", None, True, id="a reference back"),
+        pytest.param(r"a++", "aa", None, True, id="possessive repetition"),
+        pytest.param(r"\u0041", "A", None, True, id="a character by four digits"),
+        pytest.param(r"(?#c)a", "a", None, True, id="a comment"),
+        pytest.param(r"a{1001}", "a", None, False, id="more than a thousand times"),
+    ],
+)
+def test_where_pythons_expressions_differ(pattern: str, text: str, by_re2: bool | None, by_python: bool | None) -> None:
+    def ask(matches: Callable[[], bool]) -> bool | None:
+        try:
+            return matches()
+        except (RejectedError, re.error):
+            return None
+
+    assert ask(lambda: Matcher("a", MatchType.REGEX, pattern).matches({"a": text})) is by_re2
+    assert ask(lambda: re.search(f"^(?:{pattern})$", text) is not None) is by_python
 
 
 @given(TEXTS, LABELS, st.sampled_from([(MatchType.EQUAL, MatchType.NOT_EQUAL), (MatchType.REGEX, MatchType.NOT_REGEX)]))
