@@ -1,0 +1,68 @@
+"""Intended: every difference between Tocsin (strict) and Alertmanager 0.25 that is let pass, with its reason.
+
+Two kinds, and no third: what Alertmanager does at random, found by running it against itself; and what Alertmanager
+0.34, which strict follows, does otherwise than 0.25.  `comparison.py` names the entry each time it uses one, so that a
+run's summary tells how often; an entry that nothing uses any more should go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """One thing that may differ."""
+
+    name: str
+    kind: Literal["noise", "intended"]
+    reason: str
+
+
+REPEAT_TICK = Allowance(
+    "a repeat one tick later",
+    "noise",
+    "The log's entry is stamped when the delivery has succeeded and compared with the next tick, so a repeat interval "
+    "of k × group_interval comes at tick k or k+1, at random (DD-11).",
+)
+OLD_GRID = Allowance(
+    "the old grid of an emptied group",
+    "intended",
+    "In 0.25 an emptied group keeps its grid until the process sweeps, every 30 s; in 0.34 it dies at once, and the "
+    "next alert waits for group_wait (TM-4).  Pages after that come within the greater of the two timers.",
+)
+RETRY_MOMENT = Allowance(
+    "the moment of a retry",
+    "noise",
+    "Both wait at random between the attempts at a receiver that fails with 5xx (TM-5), so the page that gets through "
+    "comes some time after the failure has ended.",
+)
+NEW_FIELDS = Allowance(
+    "fields of a newer payload",
+    "intended",
+    "notification_reason came with 0.32, routeLabels with 0.34 (webhook payload v4).",
+)
+STAMPED = Allowance(
+    "an instant stamped by the server",
+    "noise",
+    "An alert without startsAt or endsAt gets them from the server's clock (IN-1, IN-2); both read theirs.",
+)
+
+EMPTY_GROUP_BY = Allowance(
+    "an empty group_by below the root",
+    "intended",
+    "In 0.25 `group_by: []` in a child inherits (measured; prometheus/alertmanager#4221); since #4825 it makes one "
+    "group of all (RT-4).  Every page would differ, so the generator writes it at the root only.",
+)
+
+SHARED_LOGS = Allowance(
+    "the log that identical siblings share",
+    "noise",
+    "Sibling routes with equal matchers and one receiver have one log in Alertmanager (GK-1) and race for it: against "
+    "itself it differs in one scenario of five.  Tocsin keeps a log for each.  Generated on request only.",
+)
+
+ALL = (REPEAT_TICK, OLD_GRID, RETRY_MOMENT, NEW_FIELDS, STAMPED, EMPTY_GROUP_BY, SHARED_LOGS)
+
+IGNORED_FIELDS = {"notification_reason": NEW_FIELDS, "routeLabels": NEW_FIELDS}

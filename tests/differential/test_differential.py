@@ -1,0 +1,34 @@
+"""The differential run: Tocsin (strict) and Debian's Alertmanager 0.25, the same scenarios at the same moments.
+
+One test and not one for each seed: the scenarios run side by side, for they only wait, and share their servers.
+`TOCSIN_DIFFERENTIAL_SEEDS` says how many; `python -m tests.differential` is the same with more to choose.  It measures
+time, so many seeds are best run with nothing beside them: `pytest -n0 tests/differential/test_differential.py`.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.differential.campaign import SIDES, Campaign, Verdict
+from tests.differential.scenario import TODAY, story
+
+SEEDS = int(os.environ.get("TOCSIN_DIFFERENTIAL_SEEDS", "10"))
+
+pytestmark = [pytest.mark.needs("prometheus-alertmanager"), pytest.mark.timeout(900)]
+
+
+@pytest.mark.skipif(SEEDS == 0, reason="TOCSIN_DIFFERENTIAL_SEEDS is 0")
+def test_tocsin_pages_what_alertmanager_pages() -> None:
+    campaign = Campaign(SIDES["tocsin"], TODAY)
+    failed = [verdict for verdict in campaign.judge(range(SEEDS)) if verdict.comparison.differences]
+    if failed:
+        simplest = campaign.shrink(min(failed, key=lambda one: len(story(one.scenario))))
+        seeds_failed = [verdict.scenario.seed for verdict in failed]
+        pytest.fail(f"seeds {seeds_failed} differ; the simplest, shrunk:\n{_words(simplest)}", pytrace=False)
+
+
+def _words(verdict: Verdict) -> str:
+    differences = "\n".join(f"  DIFFERS {difference}" for difference in verdict.comparison.differences[:12])
+    return f"{story(verdict.scenario)}\n\n{differences}\n\n{verdict.timeline()}"
