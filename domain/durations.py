@@ -27,6 +27,17 @@ _GO_MICROSECONDS = {
     "h": Decimal(3_600_000_000),
 }
 
+# Each with whether it is printed only where it is the only one.
+_UNITS = (
+    ("y", 365 * 86_400_000, True),
+    ("w", 7 * 86_400_000, True),
+    ("d", 86_400_000, False),
+    ("h", 3_600_000, False),
+    ("m", 60_000, False),
+    ("s", 1_000, False),
+    ("ms", 1, False),
+)
+
 # Both are counted in nanoseconds in 64 bits, which ends after 292 years.
 _LONGEST = timedelta(microseconds=(2**63 - 1) // 1000)
 
@@ -66,6 +77,24 @@ def parse_go_duration(text: str) -> timedelta:
         text,
         lambda: timedelta(microseconds=int(sum(Decimal(number) * _GO_MICROSECONDS[unit] for number, unit in parts))),
     )
+
+
+def print_duration(duration: timedelta) -> str:
+    """The duration as Prometheus prints it: `1h30m`, `90d`; years and weeks only where nothing is left over.
+
+    Source: `Duration.String` in prometheus/common, model/time.go.
+    """
+    rest = duration // timedelta(milliseconds=1)
+    if not rest:
+        return "0s"
+    printed = ""
+    for unit, milliseconds, is_whole in _UNITS:
+        if is_whole and rest % milliseconds:
+            continue
+        count, rest = divmod(rest, milliseconds)
+        if count:
+            printed += f"{count}{unit}"
+    return printed
 
 
 def _within_range(text: str, make: Callable[[], timedelta]) -> timedelta:
