@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from devhost.client import Client, RefusedError
+from domain.errors import RejectedError
 
 WRONG_CONFIGURATION = 2
 
@@ -28,25 +29,79 @@ def push_configuration(client: Client, options: argparse.Namespace) -> int:
         print(f"tocsin: {path} cannot be read: {error.strerror}", file=sys.stderr)
         return WRONG_CONFIGURATION
     try:
-        answer = client.post("/api/v1/configuration", body, "application/yaml")
+        body, content_type = _with_templates(body, Path() if is_input else path.parent)
+    except RejectedError as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return WRONG_CONFIGURATION
+    try:
+        answer = client.post("/api/v1/configuration", body, content_type)
     except RefusedError as error:
         if not error.problems:
             raise
         name = "standard input" if is_input else str(path)
         for problem in error.problems:
-            place = [f"{name}:{problem['line']}", problem["key"], problem["message"]]
-            print(_printable(": ".join(part for part in place if part)), file=sys.stderr)
+            file = problem.get("file")
+            line = f"{file}:{problem['line']}:{problem['column']}" if file else f"{name}:{problem['line']}"
+            place = [line, problem["key"], problem["message"]]
+            print(printable(": ".join(part for part in place if part)), file=sys.stderr)
         print("The configuration in force stays as it is.", file=sys.stderr)
         return WRONG_CONFIGURATION
-    if not _print_answer(answer, options):
+    if not print_answer(answer, options):
         print(f"Version {answer['version']} is in force.")
     return 0
+
+
+def _with_templates(body: bytes, folder: Path) -> tuple[bytes, str]:
+    """What to post, and of which type: the text as it is, or together with the template files that it names."""
+    try:
+        text = body.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return body, "application/yaml"  # the server will say where
+    if "templates" not in text:
+        return body, "application/yaml"
+    from adapters.configuration_files import read_templates_of  # takes a while to import
+
+    files = {"configuration": text, "templates": dict(read_templates_of(text, folder))}
+    return json.dumps(files).encode(), "application/json"
+
+
+def list_receivers(client: Client, options: argparse.Namespace) -> int:
+    """Print the receivers of the configuration in force."""
+    answer = client.get("/api/v1/receivers")
+    if print_answer(answer, options):
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("RECEIVER", "INTEGRATIONS", "LEFT OUT"):
+        table.add_column(heading, overflow="fold")
+    for receiver in answer["receivers"]:
+        cells = (receiver["name"], ", ".join(receiver["integrations"]) or "none", ", ".join(receiver["ignored"]))
+        table.add_row(*[Text(printable(cell)) for cell in cells])
+    _console().print(table)
+    return 0
+
+
+def test_receiver(client: Client, options: argparse.Namespace) -> int:
+    """Send a test page through all integrations of a receiver; 1 where one did not arrive, or there is none."""
+    name = quote(options.name, safe="")
+    if "/" in options.name:
+        name = quote(name)  # else servers take the slash for one of the path's own
+    answer = client.post(f"/api/v1/receivers/{name}/test")
+    results = answer["results"]
+    code = 0 if results and all(result["is_delivered"] for result in results) else 1
+    if print_answer(answer, options):
+        return code
+    if not results:
+        print(f"Receiver {printable(answer['receiver'])} has no integrations: nobody is told.")
+    for result in results:
+        mark = "delivered" if result["is_delivered"] else "NOT delivered"
+        print(printable(f"{result['integration']}: {mark}: {result['detail']}"))
+    return code
 
 
 def list_dead_letters(client: Client, options: argparse.Namespace) -> int:
     """Print the dead letters, the newest first."""
     answer = client.get(f"/api/v1/dead-letters?limit={options.limit}")
-    if _print_answer(answer, options):
+    if print_answer(answer, options):
         return 0
     letters = answer["dead_letters"]
     if not letters:
@@ -57,7 +112,7 @@ def list_dead_letters(client: Client, options: argparse.Namespace) -> int:
         table.add_column(heading, justify="right" if heading == "ALERTS" else "left", overflow="fold")
     for letter in letters:
         cells = (letter["id"], _second(letter["at"]), letter["queue"], letter["kind"], letter["size"], letter["reason"])
-        table.add_row(*[Text(_printable(str(cell))) for cell in cells])
+        table.add_row(*[Text(printable(str(cell))) for cell in cells])
     _console().print(table)
     return 0
 
@@ -65,25 +120,25 @@ def list_dead_letters(client: Client, options: argparse.Namespace) -> int:
 def show_dead_letter(client: Client, options: argparse.Namespace) -> int:
     """Print one dead letter and what it holds."""
     letter = client.get(f"/api/v1/dead-letters/{quote(options.id, safe='')}")
-    if _print_answer(letter, options):
+    if print_answer(letter, options):
         return 0
     tries = f" after {letter['delivery_count']} attempts" if letter["delivery_count"] else ""
     print(f"{letter['kind']} in queue {letter['queue']} at {_second(letter['at'])}{tries}, {letter['size']} alerts")
-    print(f"reason: {_printable(letter['reason'])}\n")
+    print(f"reason: {printable(letter['reason'])}\n")
     body = letter["body"]
-    print(_printable(body) if letter["body_encoding"] == "text" else _pretty(body))
+    print(printable(body) if letter["body_encoding"] == "text" else _pretty(body))
     return 0
 
 
 def replay_dead_letter(client: Client, options: argparse.Namespace) -> int:
     """Send one dead letter to its queue again."""
     answer = client.post(f"/api/v1/dead-letters/{quote(options.id, safe='')}/replay")
-    if not _print_answer(answer, options):
+    if not print_answer(answer, options):
         print(f"Dead letter {answer['id']} is in queue {answer['queue']} again.")
     return 0
 
 
-def _print_answer(answer: Any, options: argparse.Namespace) -> bool:
+def print_answer(answer: Any, options: argparse.Namespace) -> bool:
     """Print it for programs if they ask; whether they did."""
     if options.json:
         print(_pretty(answer))
@@ -105,6 +160,6 @@ def _second(instant: str) -> str:
     return instant[:19].replace("T", " ")
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """What a sender wrote must not steer the terminal."""
     return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import groupby
+from types import MappingProxyType
 from typing import Literal
 
 from domain.alerts import Alert
@@ -52,19 +53,31 @@ class Explained:
         return "; ".join(self.clauses)
 
 
-def explain(entries: Sequence[LogEntry], known: Iterable[Alert] = ()) -> list[Explained]:
+def explain(
+    entries: Sequence[LogEntry],
+    known: Iterable[Alert] = (),
+    *,
+    is_shadow: bool = False,
+    called: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> list[Explained]:
     """The trail in words.
 
     Args:
         entries: The whole trail or the later part of it, the oldest first.
         known: Alerts of the group that the entries may not report, so that they can be called by name.
+        is_shadow: Whether nobody was told, and all of it is what would have been (`domain.shadowing`).
+        called: By the version of the configuration, what the receiver's integrations are called: `slack[1]`.
     """
     names = _names([*known, *(alert for entry in entries for alert in reported_alerts(entry))])
     heard_at: dict[Fingerprint, datetime] = {}
     next_due_at: datetime | None = None
     explained = []
     for entry in entries:
-        clauses = [_clause(reason, entry, names, heard_at) for reason in _in_order(entry.reasons)]
+        integrations = called.get(entry.configuration_version, ())
+        clauses = [
+            _clause(reason, entry, names, heard_at, integrations, is_shadow=is_shadow)
+            for reason in _in_order(entry.reasons)
+        ]
         clauses += _outlook(entry, next_due_at)
         explained.append(Explained(entry, event_name(entry), tuple([clause for clause in clauses if clause])))
         next_due_at = entry.next_due_at
@@ -78,7 +91,7 @@ def event_name(entry: LogEntry) -> EventName:
         return "received"
     if entry.settled is not None:
         return "result"
-    return "tick" if entry.due_at is not None else "woken"
+    return "woken" if entry.why else "tick"
 
 
 def reported_alerts(entry: LogEntry) -> Sequence[Alert]:
@@ -94,14 +107,21 @@ def _in_order(reasons: Sequence[Reason]) -> Iterable[Reason]:
 
 
 def _clause(
-    reason: Reason, entry: LogEntry, names: Mapping[Fingerprint, str], heard_at: Mapping[Fingerprint, datetime]
+    reason: Reason,
+    entry: LogEntry,
+    names: Mapping[Fingerprint, str],
+    heard_at: Mapping[Fingerprint, datetime],
+    integrations: Sequence[str],
+    *,
+    is_shadow: bool = False,
 ) -> str:
     who, is_one = _who(reason.fingerprints, names), len(reason.fingerprints) == 1
-    told = "the receiver" if reason.integration is None else f"webhook[{reason.integration}]"
+    told = _told(reason.integration, integrations)
+    is_ = "would be" if is_shadow else "is"
     text = printable(reason.text)
     match reason.code:
         case ReasonCode.OPENED:
-            due = f", at {_clock(entry.next_due_at, entry.at)}" if entry.next_due_at else ""
+            due = f", at {clock(entry.next_due_at, entry.at)}" if entry.next_due_at else ""
             return f"the group is new: {text}{due}"
         case ReasonCode.FIRED:
             return f"{who} began to fire"
@@ -113,14 +133,28 @@ def _clause(
             return f"{who} resolved"
         case ReasonCode.LEASE_ENDED:
             heard = [heard_at[fingerprint] for fingerprint in reason.fingerprints if fingerprint in heard_at]
-            since = f" since {_clock(max(heard), entry.at)}" if heard else ""
+            since = f" since {clock(max(heard), entry.at)}" if heard else ""
             return f"{who} {'counts' if is_one else 'count'} as resolved: no re-send came{since}"
         case ReasonCode.SEEN_RESOLVED:
             return f"{who} came in resolved, without having fired here"
+        case ReasonCode.WOKEN:
+            return f"looked at again, since {text}"
+        case ReasonCode.INHIBITED:
+            return f"{who} {'is' if is_one else 'are'} inhibited by {_sources(reason, names)} (rule {text})"
+        case ReasonCode.OUT_OF_HOURS:
+            return f"{who} {'is' if is_one else 'are'} muted by {printable(reason.by)}: {text}"
+        case ReasonCode.SILENCED:
+            return f"{who} {'is' if is_one else 'are'} silenced by {reason.by} ({text})"
+        case ReasonCode.ALL_MUTED:
+            return "nobody is told: everything here is muted"
+        case ReasonCode.FORGOTTEN:
+            return f"{who} will be told of anew when no longer muted, if still firing or firing again"
+        case ReasonCode.FAREWELL:
+            return f"{told} {is_} told that this group is over: the new configuration has no such group"
         case ReasonCode.WAITING:
             return text or "nothing is due yet"
         case ReasonCode.NOTIFY:
-            return f"{told} is told of {text}"
+            return f"{told} {is_} told of {text}"
         case ReasonCode.NO_NEWS:
             return f"nothing to tell {told}: it knows"
         case ReasonCode.NEVER_TOLD:
@@ -134,7 +168,7 @@ def _clause(
         case ReasonCode.SUPERSEDED:
             return f"the last notification to {told} is given up: no result by its deadline"
         case ReasonCode.DELIVERED:
-            return f"delivered: {text or told}{_attempts(entry.settled)}"
+            return text if is_shadow else f"delivered: {text or told}{_attempts(entry.settled)}"
         case ReasonCode.FAILED:
             return f"not delivered: {text or told}{_attempts(entry.settled)}"
         case ReasonCode.LATE:
@@ -151,6 +185,13 @@ def _clause(
             return f"{who} {'belongs' if is_one else 'belong'} to another group now"
 
 
+def _told(integration: int | None, called: Sequence[str]) -> str:
+    if integration is None:
+        return "the receiver"
+    # In a version that nobody knows any more there were only webhooks.
+    return called[integration] if integration < len(called) else f"webhook[{integration}]"
+
+
 def _outlook(entry: LogEntry, before: datetime | None) -> list[str]:
     """When the group is looked at again, where that has changed and nothing said so yet."""
     codes = {reason.code for reason in entry.reasons}
@@ -159,15 +200,15 @@ def _outlook(entry: LogEntry, before: datetime | None) -> list[str]:
         return ["no further look is planned"] if is_news else []
     if entry.next_due_at == before or ReasonCode.OPENED in codes:
         return []
-    return [f"next look at {_clock(entry.next_due_at, entry.at)}"]
+    return [f"next look at {clock(entry.next_due_at, entry.at)}"]
 
 
 def _attempts(settled: Settled | None) -> str:
     return f", after {settled.attempts} attempts" if settled and settled.attempts > 1 else ""
 
 
-def _clock(instant: datetime, seen_from: datetime) -> str:
-    """The time of day, with the date where it is another one."""
+def clock(instant: datetime, seen_from: datetime) -> str:
+    """The time of day in UTC, with the date where it is another one."""
     instant, seen_from = instant.astimezone(UTC), seen_from.astimezone(UTC)
     return instant.strftime("%H:%M:%S" if instant.date() == seen_from.date() else "%Y-%m-%d %H:%M:%S")
 
@@ -205,6 +246,12 @@ def _who(fingerprints: Sequence[Fingerprint], names: Mapping[Fingerprint, str]) 
     if more := len(fingerprints) - len(called):
         return f"{', '.join(called)} and {more} more"
     return f"{', '.join(called[:-1])} and {called[-1]}"
+
+
+def _sources(reason: Reason, names: Mapping[Fingerprint, str]) -> str:
+    """Which alerts inhibit; `by` has one for each target where they are not all the same."""
+    sources = tuple(Fingerprint(name) for name in dict.fromkeys(reason.by.split(",")))
+    return _who(sources, names)[0]
 
 
 def printable(text: str) -> str:

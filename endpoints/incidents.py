@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -15,16 +15,19 @@ from domain.alerts import Alert
 from domain.errors import NotFoundError, RejectedError
 from domain.explaining import EventName, Explained, explain, reported_alerts
 from domain.groups import Incident, Member
+from domain.labels import Fingerprint
+from domain.tracing import trace
+from endpoints.evidence import FOLDS_AWAITED_SECONDS, inquire
 from endpoints.pages import NO_SUCH_INCIDENT, incident_page, list_page, page
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Query, Shape, read_query, show
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
-FOLDS_AWAITED_SECONDS = 1.0
-"""So long an answer waits for what this process has acknowledged to be folded, so that it shows it."""
-
 CURRENT_ALERTS_SHOWN = 1000
+WHY_TOLD = 20
+"""Of so many of the current alerts it is said at once why they were told or were not; of the others when asked."""
+
 INCIDENTS_LOOKED_AT = 10_000
 """One answer looks through so many at most for those of a wanted status; `next` says where to go on."""
 
@@ -90,6 +93,15 @@ class AlertShape(Shape):
     generator_url: str
 
 
+class CurrentAlert(AlertShape):
+    """One alert that the group holds now."""
+
+    why: str | None
+    """In a sentence why it was told or was not; of the first 20."""
+    explain_url: str
+    """Where all of it is told, step by step; a page for people."""
+
+
 class ReasonShape(Shape):
     """One clause of a decision: what, about whom, and the detail in words."""
 
@@ -130,7 +142,7 @@ class TimelineEntry(Shape):
 class IncidentDetail(IncidentSummary):
     """The incident with its timeline."""
 
-    current_alerts: list[AlertShape]
+    current_alerts: list[CurrentAlert]
     """While it is triggered: the alerts of its group, the firing ones first; at most 1,000."""
     timeline: list[TimelineEntry]
     """The oldest first."""
@@ -153,10 +165,11 @@ async def show_incident(request: func.HttpRequest) -> func.HttpResponse:
     """One incident with its timeline: every event and every decision with its reason."""
     query = read_query(TimelineQuery, request)
     incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
+    why = await _why(incident, trail, members, is_cut=is_cut)
     return show(
         IncidentDetail(
             **dict(_summary(incident)),
-            current_alerts=[_alert(member.alert, is_firing=member.is_firing) for member in members],
+            current_alerts=[_current_alert(member, why) for member in members],
             timeline=[_entry(explained) for explained in trail],
             is_timeline_cut=is_cut,
         )
@@ -178,7 +191,8 @@ async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
         incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
     except NotFoundError:
         return page(NO_SUCH_INCIDENT, 404)
-    return page(incident_page(incident, trail, members, now=ports().clock(), is_cut=is_cut, up=_up(request)))
+    why = await _why(incident, trail, members, is_cut=is_cut)
+    return page(incident_page(incident, trail, members, why, now=ports().clock(), is_cut=is_cut, up=_up(request)))
 
 
 # The host takes an empty route for none at all; this one is the root, once AzureWebJobsDisableHomepage frees it.
@@ -226,8 +240,34 @@ async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Expla
     if incident.resolved_at is None:
         members = [member for _, member in await groups.list_members([incident.group_id])]
         members.sort(key=lambda member: (not member.is_firing, sorted(member.alert.labels.items())))
-    trail = explain(entries[-limit:], [member.alert for member in members])
+    versions = {entry.configuration_version for entry in entries}
+    called = {version: await _integration_names(version, incident.receiver) for version in versions}
+    alerts = [member.alert for member in members]
+    trail = explain(entries[-limit:], alerts, called=called, is_shadow=ports().settings.shadow)
     return incident, trail, members[:CURRENT_ALERTS_SHOWN], len(entries) > limit
+
+
+async def _integration_names(version: str, receiver: str) -> Sequence[str]:
+    """What the integrations of a receiver are called in that version of the configuration; none where it has none."""
+    try:
+        return (await ports().configurations.get(version)).receiver(receiver).integration_names
+    except NotFoundError:
+        return ()
+
+
+async def _why(
+    incident: Incident, trail: Sequence[Explained], members: Sequence[Member], *, is_cut: bool
+) -> dict[Fingerprint, str]:
+    """Of the first few of its alerts why they were told or were not."""
+    inquiry = await inquire(incident.group_id) if members else None
+    why: dict[Fingerprint, str] = {}
+    if inquiry is not None:
+        entries = [explained.entry for explained in trail]
+        for member in members[:WHY_TOLD]:
+            evidence = await inquiry.evidence(member.alert.fingerprint, entries, is_cut=is_cut)
+            if evidence is not None:
+                why[member.alert.fingerprint] = trace(evidence).summary
+    return why
 
 
 def _status(incident: Incident) -> Status:
@@ -271,6 +311,15 @@ def _alert(alert: Alert, *, is_firing: bool) -> AlertShape:
         ends_at=alert.ends_at,
         received_at=alert.received_at,
         generator_url=alert.generator_url,
+    )
+
+
+def _current_alert(member: Member, why: Mapping[Fingerprint, str]) -> CurrentAlert:
+    name = member.alert.fingerprint
+    return CurrentAlert(
+        **dict(_alert(member.alert, is_firing=member.is_firing)),
+        why=why.get(name),
+        explain_url=f"{ports().settings.external_url.rstrip('/')}/alerts/{name}",
     )
 
 

@@ -11,9 +11,12 @@ from urllib.parse import quote, urlsplit
 
 import azure.functions as func
 
+from adapters.wiring import ports
 from domain.alerts import Alert
 from domain.explaining import EventName, Explained, printable, reported_alerts
 from domain.groups import Incident, Member
+from domain.labels import Fingerprint
+from domain.tracing import Step, Trace
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1d2430; --dim: #5c6675; --line: #dde2ea; --card: #fff; --back: #f5f6f8;
@@ -53,10 +56,22 @@ dd { margin: 0; }
 .timeline > li.is-failed::before { background: var(--bad); }
 .timeline time { font-variant-numeric: tabular-nums; font-weight: 600; }
 .timeline ul { margin: .125rem 0; padding-left: 1.125rem; }
+.why { font-weight: 600; }
+.steps { list-style: none; margin: .5rem 0; padding: 0; counter-reset: step; }
+.steps > li { display: grid; grid-template-columns: 1.5rem 9rem 1fr; gap: 0 .625rem; padding: .3125rem .625rem;
+  border-left: .25rem solid var(--line); counter-increment: step; }
+.steps > li::before { content: counter(step); color: var(--dim); text-align: right; }
+.steps > li.is-told { border-left-color: var(--good); }
+.steps > li.is-stops, .steps > li.is-failed { border-left-color: var(--bad); }
+.steps > li.is-waits { border-left-color: var(--link); }
+.steps > li > span:last-child { grid-column: 3; }
+@media (max-width: 36rem) { .steps > li { grid-template-columns: 1.5rem 1fr; }
+  .steps > li > span:last-child { grid-column: 2; } }
 details { margin: .25rem 0 0; font-size: .875rem; }
 summary { color: var(--dim); cursor: pointer; }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .8125rem; }
 footer { margin-top: 2.5rem; color: var(--dim); font-size: .8125rem; }
+.banner { background: var(--chip); border-radius: .375rem; padding: .5rem .875rem; margin: 0 0 1rem; }
 """
 
 _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -80,8 +95,18 @@ _EVENTS: Mapping[EventName, str] = {
 
 
 def page(html: str, status: int = 200) -> func.HttpResponse:
-    """The page as an answer that nothing foreign can run in."""
+    """The page as an answer that nothing foreign can run in; that of a shadow says that it is one."""
+    settings = ports().settings
+    if settings.shadow:
+        html = html.replace("<main>", f"<main>{_shadow_banner(settings.external_url)}", 1)
     return func.HttpResponse(html, status_code=status, mimetype="text/html", charset="utf-8", headers=HEADERS)
+
+
+def _shadow_banner(external_url: str) -> str:
+    return (
+        '<p class="banner"><strong>This Tocsin is a shadow: it sends nothing to anybody.</strong>'
+        f' <a href="{escape(external_url.rstrip("/"))}/shadow">Compare it with Alertmanager</a></p>'
+    )
 
 
 def list_page(incidents: Sequence[Incident], following: str | None, *, now: datetime, up: str) -> str:
@@ -106,7 +131,14 @@ def list_page(incidents: Sequence[Incident], following: str | None, *, now: date
 
 
 def incident_page(
-    incident: Incident, trail: Sequence[Explained], members: Sequence[Member], *, now: datetime, is_cut: bool, up: str
+    incident: Incident,
+    trail: Sequence[Explained],
+    members: Sequence[Member],
+    why: Mapping[Fingerprint, str],
+    *,
+    now: datetime,
+    is_cut: bool,
+    up: str,
 ) -> str:
     """One incident: what it is, which alerts it has now, and why everything happened; the latest first.
 
@@ -114,6 +146,7 @@ def incident_page(
         incident: The one to show.
         trail: Its trail in words, the oldest first.
         members: Its alerts, if it is not over.
+        why: Of some of these in a sentence why they were told or were not.
         now: For how long it has lasted.
         is_cut: Whether the trail goes further back than what is given.
         up: What leads to the folder that holds `incidents`.
@@ -129,8 +162,13 @@ def incident_page(
         ("group", f"<code>{_text(incident.group_key)}</code>"),
     ]
     listed = "".join([f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts if value])
-    alerts = "".join([_alert(member.alert, is_firing=member.is_firing) for member in members])
-    entries = "".join([_entry(explained) for explained in reversed(trail)])
+    alerts = "".join(
+        [
+            _alert(member.alert, is_firing=member.is_firing, up=up, why=why.get(member.alert.fingerprint, ""))
+            for member in members
+        ]
+    )
+    entries = "".join([_entry(explained, up) for explained in reversed(trail)])
     earlier = "<p class=dim>There are earlier entries than these.</p>" if is_cut else ""
     return _document(
         f"{incident.title} ({status})",
@@ -154,20 +192,73 @@ def _listed(incident: Incident, now: datetime, up: str) -> str:
     )
 
 
-def _alert(alert: Alert, *, is_firing: bool) -> str:
-    status = "firing" if is_firing else "resolved"
-    source = ""
-    if _scheme(alert.generator_url) in ("http", "https"):
-        source = f'<p><a href="{escape(alert.generator_url)}" rel="noreferrer noopener nofollow">source</a></p>'
-    return (
-        f'<li class="is-{status}"><strong>{_text(alert.labels.get("alertname", "alert"))}</strong>'
-        f' <span class="status {status}">{status}</span>'
-        f" <span class=dim>since {_instant(alert.starts_at)}</span>"
-        f"{_chips(alert.labels, without=('alertname',))}{_annotations(alert)}{source}</li>"
+def alert_page(traces: Sequence[Trace], summary: str, *, now: datetime, up: str) -> str:
+    """One alert: why it was told or was not, step by step, in each of its groups.
+
+    Args:
+        traces: At least one.
+        summary: The sentence for them all.
+        now: As of when all of it is.
+        up: What leads to the folder that holds `incidents`.
+    """
+    alert = traces[0].alert
+    title = alert.labels.get("alertname") or "alert"
+    state = "firing" if any(one.state == "firing" for one in traces) else "resolved"
+    sections = "".join([_trace(one, up, is_alone=len(traces) == 1) for one in traces])
+    return _document(
+        f"Why: {title} ({state})",
+        f'<nav><a href="{up}incidents">Incidents</a></nav><h1>{_text(title)}</h1>'
+        f"{_chips(alert.labels, without=('alertname',))}"
+        f'<p><span class="status {state}">{state}</span>'
+        f" <span class=dim>as of {_instant(now)}, times are UTC</span></p>"
+        f"<p class=why>{_text(summary)}</p>{_annotations(alert)}{_source(alert)}{sections}",
+        footer=f'<a href="{up}api/v1/alerts/{alert.fingerprint}/explain">the same as JSON</a>',
     )
 
 
-def _entry(explained: Explained) -> str:
+def _trace(trace: Trace, up: str, *, is_alone: bool) -> str:
+    incident = f' <small><a href="{up}incidents/{quote(trace.incident)}">incident</a></small>' if trace.incident else ""
+    cut = "<p class=dim>What is kept does not go back to the beginning.</p>" if trace.is_cut else ""
+    summary = "" if is_alone else f"<p>{_text(trace.summary)}</p>"
+    steps = "".join([_step(step) for step in trace.steps])
+    return f'<h2>Receiver {_text(trace.receiver)}{incident}</h2>{summary}{cut}<ol class="steps">{steps}</ol>'
+
+
+def _step(step: Step) -> str:
+    # Not by its colour alone.
+    verdict = "" if step.verdict in ("passes", "info") else f" <strong>{step.verdict}</strong>"
+    stage = f"<span class=dim>{step.stage}{verdict}</span>"
+    return f'<li class="is-{step.verdict}">{stage}<span>{_text(step.words)}</span></li>'
+
+
+def no_such_alert_page(detail: str, *, up: str) -> str:
+    """Says that nothing is known of an alert, and how far back was looked."""
+    return _document(
+        "No such alert",
+        f'<nav><a href="{up}incidents">Incidents</a></nav><h1>No such alert</h1><p>{_text(detail)}</p>',
+    )
+
+
+def _alert(alert: Alert, *, is_firing: bool, up: str, why: str = "") -> str:
+    status = "firing" if is_firing else "resolved"
+    name = _text(alert.labels.get("alertname", "alert"))
+    said = f"<p class=why>{_text(why)}</p>" if why else ""
+    return (
+        f'<li class="is-{status}"><strong>{name}</strong>'
+        f' <span class="status {status}">{status}</span>'
+        f" <span class=dim>since {_instant(alert.starts_at)}</span>"
+        f' <a href="{up}alerts/{alert.fingerprint}">why</a>'
+        f"{said}{_chips(alert.labels, without=('alertname',))}{_annotations(alert)}{_source(alert)}</li>"
+    )
+
+
+def _source(alert: Alert) -> str:
+    if _scheme(alert.generator_url) not in ("http", "https"):
+        return ""
+    return f'<p><a href="{escape(alert.generator_url)}" rel="noreferrer noopener nofollow">source</a></p>'
+
+
+def _entry(explained: Explained, up: str) -> str:
     entry = explained.entry
     outcome = ""
     if entry.settled is not None:
@@ -179,16 +270,17 @@ def _entry(explained: Explained) -> str:
     return (
         f'<li class="is-{outcome or explained.event}">'
         f'<time datetime="{at.isoformat()}" title="{at:%Y-%m-%d %H:%M:%S.%f}">{at:%H:%M:%S}</time>'
-        f" <span class=dim>{at:%Y-%m-%d}, {_EVENTS[explained.event]}</span><ul>{clauses}</ul>{_details(explained)}</li>"
+        f" <span class=dim>{at:%Y-%m-%d}, {_EVENTS[explained.event]}</span><ul>{clauses}</ul>"
+        f"{_details(explained, up)}</li>"
     )
 
 
-def _details(explained: Explained) -> str:
+def _details(explained: Explained, up: str) -> str:
     alerts = reported_alerts(explained.entry)
     if not alerts:
         return ""
     shown = "".join(
-        [_alert(alert, is_firing=alert.ends_at > alert.received_at) for alert in alerts[:ENTRY_ALERTS_SHOWN]]
+        [_alert(alert, is_firing=alert.ends_at > alert.received_at, up=up) for alert in alerts[:ENTRY_ALERTS_SHOWN]]
     )
     more = f"<p class=dim>and {len(alerts) - ENTRY_ALERTS_SHOWN} more</p>" if len(alerts) > ENTRY_ALERTS_SHOWN else ""
     said = f"{len(alerts)} alert{'' if len(alerts) == 1 else 's'} as reported"

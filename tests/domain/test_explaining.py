@@ -138,7 +138,7 @@ def test_several_attempts_are_counted() -> None:
         ({"reported": reported(ONE)}, "received"),
         ({"settled": settled()}, "result"),
         ({"due_at": NOON}, "tick"),
-        ({}, "woken"),
+        ({"due_at": NOON, "why": "silence x was created"}, "woken"),
     ],
 )
 def test_the_event_is_named(changes: dict[str, Any], event: str) -> None:

@@ -1,0 +1,521 @@
+"""The trace of one alert: what its summary and its steps say, as a story goes on and when it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from domain.groups import GroupState, LogEntry, Reason, ReasonCode
+from domain.labels import Fingerprint, fingerprint
+from domain.muting import source_keys
+from domain.routing import GroupId
+from domain.situations import Situation
+from domain.tracing import (
+    Evidence,
+    Heard,
+    Life,
+    Outcome,
+    Step,
+    Trace,
+    begins,
+    look_now,
+    look_of,
+    narrowed,
+    read_life,
+    trace,
+)
+from domain.tracing.words import joined, span
+from tests.builders import HOUR, MINUTE, SECOND, alert, entry, reported
+from tests.domain.story import FAILS, HANGS, OK, Answer, Stored, Story, configuration
+
+MUTED = """
+route:
+  receiver: team
+  group_by: [alertname]
+  group_wait: 30s
+  group_interval: 5m
+  routes:
+    - matchers: [alertname="Night"]
+      receiver: team
+      mute_time_intervals: [noon]
+inhibit_rules:
+  - source_matchers: [alertname="ClusterDown"]
+    target_matchers: [alertname="DiskFull"]
+    equal: [cluster]
+time_intervals:
+  - name: noon
+    time_intervals: [{times: [{start_time: "12:00", end_time: "12:20"}]}]
+receivers:
+  - name: team
+    webhook_configs: [{url: http://team/0}]
+"""
+
+TWO = """
+route:
+  receiver: team
+  group_by: [alertname]
+  group_wait: 30s
+  group_interval: 5m
+  routes:
+    - {receiver: audit, continue: true, matchers: [alertname=~".+"]}
+    - {receiver: team, matchers: [alertname=~".+"]}
+receivers:
+  - name: team
+    webhook_configs: [{url: http://team/0}]
+  - name: audit
+    webhook_configs: [{url: http://audit/0}]
+"""
+
+
+def traces(story: Story, name: str) -> list[Trace]:
+    """The traces of the alert that the story calls so, gathered as the endpoint does."""
+    source = story._sources.get(name)
+    its = fingerprint(source.labels if source else {"alertname": "DiskFull", "instance": name})
+    found = []
+    for id, stored in story.groups.items():
+        life = life_of(stored, its)
+        if life.is_known:
+            found.append((id, stored, life))
+    return [trace(evidence_of(story, id, stored, life, its)) for id, stored, life in found]
+
+
+def life_of(stored: Stored, its: Fingerprint) -> Life:
+    """Read as the endpoint reads it: from the latest entry back, and what is not about it left out."""
+    kept: list[LogEntry] = []
+    for one in reversed(stored.entries):
+        if (narrow := narrowed(one, its)) is not None:
+            kept.append(narrow)
+        if begins(one, its):
+            break
+    return read_life(reversed(kept), its)
+
+
+def evidence_of(story: Story, id: GroupId, stored: Stored, life: Life, its: Fingerprint) -> Evidence:
+    assert stored.head is not None
+    situation = story.situation
+    member = stored.members.get(its)
+    is_present = member is not None and member.dropped_at is None and life.dropped_at is None
+    known = member.alert if member and is_present else life.last
+    assert known is not None
+    keys = source_keys([one.alert.labels for one in stored.members.values()] + [known.labels], situation)
+    sources = {key: story.sources.get(key, {}) for key in keys}
+    state = GroupState(stored.head, dict(stored.members), dict(stored.logs), True, sources)
+    evidence = Evidence(
+        alert=known,
+        head=stored.head,
+        life=life,
+        situation=situation,
+        now=story.now,
+        member=member,
+        logs=stored.logs,
+        sources=sources,
+        heard=heard(story, situation),
+        silences=story.silences,
+    )
+    decided = look_now(state, situation, story.now)
+    if decided is None or not is_present:
+        return evidence
+    return replace(evidence, prospect=look_of(decided, its, is_firing=evidence.is_firing))
+
+
+def heard(story: Story, situation: Situation) -> dict[Fingerprint, Heard]:
+    found: dict[Fingerprint, Heard] = {}
+    for request in story.acknowledged:
+        for one in request.alerts:
+            if any(rule.is_source(one.labels) for rule in situation.configuration.inhibit_rules):
+                found.setdefault(one.fingerprint, Heard(one, request.received_at))
+    return found
+
+
+def summary(story: Story, name: str = "db") -> str:
+    (one,) = traces(story, name)
+    return one.summary
+
+
+def steps(story: Story, stage: str, name: str = "db") -> list[Step]:
+    (one,) = traces(story, name)
+    return [step for step in one.steps if step.stage == stage]
+
+
+def words(story: Story, stage: str, name: str = "db") -> list[str]:
+    return [f"{step.verdict}: {step.words}" for step in steps(story, stage, name)]
+
+
+# --- while it fires -------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_look_it_waits() -> None:
+    story = Story(configuration()).fire("db").run(10 * SECOND)
+    assert summary(story) == "Not told yet: the first look at its group is at 12:00:30 (group_wait 30s)"
+    (grouped,) = steps(story, "grouped")
+    assert grouped.verdict == "waits"
+    assert words(story, "notification") == [
+        "waits: webhook[0] is due to be told of 1 firing (first notification), at the next look at 12:00:30"
+    ]
+    assert words(story, "delivery") == []
+
+
+def test_the_steps_are_in_the_order_of_the_way() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE)
+    (one,) = traces(story, "db")
+    assert [str(step.stage) for step in one.steps] == [
+        *("received", "routed", "grouped", "inhibition", "hours", "silences", "notification", "delivery")
+    ]
+    assert (one.state, one.is_told, one.incident) == ("firing", True, f"{one.group_id}-1")
+
+
+def test_what_was_told_is_known() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE)
+    assert summary(story) == "Told at 12:00:30 by webhook[0]: first notification; nothing new since"
+    assert words(story, "notification") == [
+        "told: webhook[0] knows: told at 12:00:30; again after 16:00:30 if nothing changes"
+    ]
+    ((delivery,)) = words(story, "delivery")
+    assert delivery.startswith("told: webhook[0] was told at 12:00:30 of 1 firing (first notification): ")
+
+
+def test_a_delivery_under_way_says_since_when() -> None:
+    story = Story(configuration())
+    story.answers["team"] = [HANGS]
+    story.fire("db").run(2 * MINUTE)
+    assert summary(story) == "Being told by webhook[0] since 12:00:30: no answer yet"
+    assert words(story, "notification") == [
+        "waits: webhook[0] is left alone: a notification is under way since 12:00:30, until 12:05:30 at the latest"
+    ]
+
+
+def test_a_delivery_that_fails_is_told_with_its_answer() -> None:
+    story = Story(configuration(), resend_every=MINUTE)
+    story.answers["team"] = [FAILS, FAILS, OK]
+    story.fire("db").run(6 * MINUTE)
+    assert summary(story).startswith("Not told: webhook[0] could not be told at 12:05:30 (")
+    assert summary(story).endswith("; the next look is at 12:10:30")
+    assert [step.verdict for step in steps(story, "delivery")] == ["failed", "failed"]
+    story.run(5 * MINUTE)
+    assert summary(story) == "Told at 12:10:30 by webhook[0]: first notification; nothing new since"
+
+
+def test_of_two_integrations_one_may_not_be_reached() -> None:
+    story = Story(configuration(send_resolved=(True, True)))
+    story.answers["team[1]"] = [FAILS]
+    story.fire("db").run(40 * SECOND)
+    assert summary(story).startswith("Told at 12:00:30 by webhook[0]: first notification; due again at 12:05:30")
+    assert [step.verdict for step in steps(story, "notification")] == ["told", "waits"]
+
+
+def test_what_nothing_had_to_hear_of_before_it_fires_again_is_known_from_before() -> None:
+    story = Story(configuration(send_resolved=(False,)), resend_every=MINUTE).fire("db", "web").run(MINUTE)
+    story.resolve("db").run(10 * MINUTE)
+    story.fire("db").run(10 * MINUTE)
+    assert summary(story).startswith("Not told anew: webhook[0] was told at 12:00:30 and has not heard of an end since")
+    (asked,) = words(story, "notification")
+    assert "told at 12:00:30, before this occurrence, and has not heard of its end" in asked
+    (received,) = words(story, "received")
+    assert "for the 2nd time in this group" in received
+
+
+def test_others_of_the_group_are_told_apart() -> None:
+    story = Story(configuration()).fire("web").run(MINUTE)
+    story.silence('instance="web"', HOUR)
+    story.fire("db").run(5 * MINUTE)
+    assert [step.verdict for step in steps(story, "delivery", "db")] == ["told"]
+    assert [step.verdict for step in steps(story, "delivery", "web")] == ["told", "info"]
+    assert words(story, "delivery", "web")[1].endswith("it did not tell of this alert, only of others of its group")
+
+
+def test_a_receiver_without_integrations_tells_nobody() -> None:
+    story = Story(configuration(send_resolved=())).fire("db").run(MINUTE)
+    assert summary(story) == 'Nobody is told: receiver "team" has no integrations'
+    assert [step.verdict for step in (*steps(story, "routed"), *steps(story, "notification"))] == ["stops", "stops"]
+
+
+# --- while it is muted ----------------------------------------------------------------------------------------------
+
+
+def test_a_silence_is_named_with_who_made_it() -> None:
+    story = Story(configuration())
+    story.silence('instance="db"', HOUR, comment="deploy")
+    story.fire("db").run(MINUTE)
+    assert summary(story) == "Not told: silenced by ann until 13:00:00 (deploy)"
+    assert words(story, "silences") == [
+        "stops: Silenced by ann until 13:00:00 (deploy), silence silence-1; so it was at 12:00:30"
+    ]
+    assert words(story, "notification") == ["stops: webhook[0] is left alone about it while it is muted"]
+
+
+def test_a_silence_that_is_over_is_told_of_the_looks_that_it_muted() -> None:
+    story = Story(configuration(), resend_every=MINUTE)
+    id = story.silence('instance="db"', HOUR)
+    story.fire("db").run(MINUTE).end_silence(id)
+    assert summary(story) == (
+        "Not told yet: due at the next look at its group, 12:05:30 (first notification);"
+        " at the last one, 12:00:30, it was silenced by ann until 12:01:00"
+    )
+    assert words(story, "silences") == ["stops: Silenced by ann until 12:01:00 at 12:00:30, silence silence-1"]
+
+
+def test_one_that_was_told_and_then_silenced_says_both() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE)
+    story.silence('instance="db"', HOUR)
+    assert summary(story) == ("Told at 12:00:30 by webhook[0]: first notification; now silenced by ann until 13:01:00")
+
+
+def test_intervals_are_named() -> None:
+    story = Story(MUTED, resend_every=MINUTE).fire("db", alertname="Night").run(11 * MINUTE)
+    assert summary(story) == "Not told: muted by noon, inside a mute interval"
+    assert words(story, "hours") == [
+        "stops: Muted by noon, inside a mute interval; so it was at 3 looks from 12:00:30 to 12:10:30"
+    ]
+    story.run(10 * MINUTE)
+    assert summary(story) == "Told at 12:20:30 by webhook[0]: first notification; nothing new since"
+    assert words(story, "hours") == [
+        "stops: Muted by noon, inside a mute interval at 4 looks from 12:00:30 to 12:15:30",
+        "passes: The route's interval noon lets it through",
+    ]
+
+
+def test_what_inhibits_is_named_with_its_rule() -> None:
+    story = Story(MUTED, resend_every=MINUTE)
+    story.fire("a", alertname="ClusterDown", cluster="one")
+    story.fire("db", alertname="DiskFull", cluster="one").run(MINUTE)
+    assert summary(story) == "Not told: inhibited by ClusterDown (cluster=one instance=a)"
+    ((step,)) = steps(story, "inhibition")
+    assert step.verdict == "stops"
+    assert 'under rule alertname="ClusterDown" mutes alertname="DiskFull", equal cluster' in step.words
+    assert step.words.endswith("so it was at 12:00:30")
+
+
+def test_a_rule_without_a_source_lets_it_through() -> None:
+    story = Story(MUTED).fire("db", alertname="DiskFull", cluster="one").run(MINUTE)
+    (said,) = words(story, "inhibition")
+    assert said.startswith("passes: Rule alertname=")
+    assert said.endswith("aims at it; no source of it fires")
+
+
+def test_a_source_that_came_after_the_flush_is_late_by_so_much() -> None:
+    story = Story(MUTED, resend_every=MINUTE).fire("db", alertname="DiskFull", cluster="one").run(32 * SECOND)
+    story.fire("a", alertname="ClusterDown", cluster="one").run(MINUTE)
+    ((step,)) = steps(story, "inhibition")
+    assert step.verdict == "stops"
+    assert step.words.endswith("came 2.0 s after the flush at 12:00:30 that told of this alert")
+    assert step.facts.seconds_late == 2.0  # type: ignore[union-attr]
+    assert "now inhibited by ClusterDown" in summary(story)
+    # Both are over before another look sees them together.
+    story.resolve("a").run(10 * SECOND).resolve("db").run(10 * MINUTE)
+    ((step,)) = steps(story, "inhibition")
+    assert step.verdict == "info"
+    assert "but inhibited it at no look" in step.words
+    assert step.words.endswith("came 2.0 s after the flush at 12:00:30 that told of this alert")
+    assert "which inhibits it, came 2.0 s after the flush at 12:00:30" in summary(story)
+
+
+def test_a_source_that_was_seen_in_time_is_not_late() -> None:
+    story = Story(MUTED, resend_every=MINUTE).fire("a", alertname="ClusterDown", cluster="one")
+    story.fire("db", alertname="DiskFull", cluster="one").run(MINUTE)
+    ((step,)) = steps(story, "inhibition")
+    assert step.facts.seconds_late is None  # type: ignore[union-attr]
+
+
+# --- when it is over ------------------------------------------------------------------------------------------------
+
+
+def test_one_whose_lease_ran_out_unseen_says_when() -> None:
+    story = Story(configuration()).fire("db").run(7 * MINUTE)
+    assert summary(story).startswith("It fired from 12:00:00 until its lease ran out at 12:06:00: webhook[0] was told")
+    (received,) = words(story, "received")
+    assert received.endswith("it counts as resolved since 12:06:00, for no re-send has come")
+
+
+def test_one_that_was_told_says_when_it_began_and_ended() -> None:
+    story = Story(configuration()).fire("db").run(3 * MINUTE).resolve("db").run(HOUR)
+    assert summary(story) == (
+        "It fired from 12:00:00 to 12:03:00: webhook[0] was told at 12:00:30 (first notification)"
+        " and at 12:05:30 (all alerts resolved)"
+    )
+    (one,) = traces(story, "db")
+    assert (one.state, one.is_told) == ("over", True)
+
+
+def test_while_its_end_is_to_be_told_it_says_when() -> None:
+    story = Story(configuration()).fire("db").run(3 * MINUTE).resolve("db").run(MINUTE)
+    assert summary(story).endswith("(first notification); its end is told at 12:05:30")
+
+
+def test_one_that_was_over_before_the_first_look_says_so() -> None:
+    story = Story(configuration()).fire("db").run(10 * SECOND).resolve("db").run(HOUR)
+    assert summary(story) == (
+        "It fired from 12:00:00 to 12:00:10 and nobody was told: it was over before its group first looked,"
+        " at 12:00:30 (group_wait 30s)"
+    )
+
+
+def test_one_that_was_inhibited_names_the_looks() -> None:
+    story = Story(MUTED, resend_every=MINUTE).fire("a", alertname="ClusterDown", cluster="one")
+    story.fire("db", alertname="DiskFull", cluster="one").run(6 * MINUTE).resolve("db").run(SECOND).resolve("a")
+    story.run(12 * HOUR)
+    assert summary(story) == (
+        "It fired from 2026-11-22 12:00:00 to 12:06:00 and nobody was told: inhibited by"
+        " ClusterDown (cluster=one instance=a) at 12:00:30 and 12:05:30"
+    )
+
+
+def test_one_that_was_silenced_names_who_did_it() -> None:
+    story = Story(configuration(), resend_every=MINUTE)
+    story.silence('instance="db"', HOUR, comment="deploy")
+    story.fire("db").run(12 * MINUTE).resolve("db").run(2 * HOUR)
+    assert summary(story) == (
+        "It fired from 12:00:00 to 12:12:00 and nobody was told: silenced by ann until 13:00:00 (deploy)"
+        " at 4 looks from 12:00:30 to 12:15:30"
+    )
+    assert [step.verdict for step in steps(story, "notification")] == ["stops"]
+
+
+def test_one_whose_lease_ran_out_says_that_no_resend_came() -> None:
+    story = Story(configuration()).fire("db").run(HOUR)
+    (received,) = words(story, "received")
+    assert received.endswith("counted as resolved at 12:10:30, for no re-send had come")
+
+
+def test_one_that_only_came_in_resolved_never_fired() -> None:
+    story = Story(configuration()).post(alert("resolved", instance="db")).run(MINUTE)
+    assert summary(story) == "It came in as resolved at 12:00:00, without having fired here: nobody is told of that"
+    assert [step.verdict for step in steps(story, "received")] == ["stops"]
+
+
+def test_resends_of_a_resolve_change_nothing_of_its_life() -> None:
+    story = Story(configuration()).fire("db").run(3 * MINUTE).resolve("db").run(10 * MINUTE)
+    before = summary(story)
+    story.resolve("db").run(10 * MINUTE)
+    assert summary(story) == before
+
+
+def test_of_several_occurrences_the_last_is_told() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE).resolve("db").run(HOUR)
+    story.fire("db").run(MINUTE)
+    assert summary(story) == "Told at 13:01:30 by webhook[0]: first notification; nothing new since"
+    assert len(steps(story, "delivery")) == 1
+
+
+def test_a_delivery_given_up_that_arrives_late_counts_as_told() -> None:
+    story = Story(configuration(), resend_every=MINUTE)
+    story.answers["team"] = [Answer(after=4 * MINUTE, folded_after=10 * MINUTE), HANGS]
+    story.fire("db").run(7 * MINUTE)
+    outcomes = [step.facts.outcome for step in steps(story, "delivery")]  # type: ignore[union-attr]
+    assert outcomes == [Outcome.GIVEN_UP, Outcome.UNDER_WAY]
+    story.run(10 * MINUTE)
+    assert steps(story, "delivery")[0].facts.outcome is Outcome.DELIVERED  # type: ignore[union-attr]
+
+
+# --- several groups, and other configurations -----------------------------------------------------------------------
+
+
+def test_each_group_has_a_trace_of_its_own() -> None:
+    story = Story(TWO)
+    story.answers["audit"] = [FAILS]
+    story.fire("db").run(MINUTE)
+    found = {one.receiver: one for one in traces(story, "db")}
+    assert found["team"].summary.startswith("Told at 12:00:30 by webhook[0]")
+    assert found["audit"].summary.startswith("Not told: webhook[0] could not be told")
+    routed = {name: next(step.words for step in one.steps if step.stage == "routed") for name, one in found.items()}
+    assert "its first matching route" in routed["audit"]
+    assert "a further route, which opens no incident" in routed["team"]
+
+
+def test_one_that_a_configuration_moved_says_so() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE)
+    story.reload(configuration(group_by="[instance]")).run(MINUTE)
+    old, new = traces(story, "db")
+    assert old.state == "over"
+    assert old.summary.startswith("It fired from 12:00:00 to 12:01:00, when a new configuration moved it to another")
+    assert new.state == "firing"
+
+
+def test_a_shadow_tells_nobody() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE)
+    ((id, stored),) = story.groups.items()
+    its = story.member("db").alert.fingerprint
+    evidence = evidence_of(story, id, stored, life_of(stored, its), its)
+    told = trace(replace(evidence, is_shadow=True))
+    assert not told.is_told
+    assert told.summary.startswith("As a shadow, which tells nobody: Told at 12:00:30")
+    assert told.steps[-1].verdict == "info"
+    assert told.steps[-1].words.startswith("webhook[0] would have been told at 12:00:30")
+
+
+# --- reading a life -------------------------------------------------------------------------------------------------
+
+
+ITS = alert().fingerprint
+
+
+@pytest.mark.parametrize(
+    ("reasons", "is_kept"),
+    [
+        ((Reason(ReasonCode.UPDATED, fingerprints=(Fingerprint("0" * 16),)),), False),
+        ((Reason(ReasonCode.UPDATED, fingerprints=(ITS,)),), True),
+        ((Reason(ReasonCode.NO_NEWS, integration=0),), True),
+        ((Reason(ReasonCode.DELIVERED, integration=0),), True),
+        ((Reason(ReasonCode.WOKEN, "x"),), False),
+    ],
+)
+def test_only_what_can_concern_it_is_kept(reasons: tuple[Reason, ...], is_kept: bool) -> None:
+    assert (narrowed(entry(reasons=reasons), ITS) is not None) is is_kept
+
+
+def test_of_a_request_only_its_own_report_is_kept() -> None:
+    other = alert(instance="web")
+    one = entry(reported=reported(other, alert()), reasons=(Reason(ReasonCode.FIRED, fingerprints=(ITS,)),))
+    kept = narrowed(one, ITS)
+    assert kept is not None
+    assert kept.reported is not None
+    assert kept.reported.alerts == (alert(),)
+
+
+def test_a_look_before_the_report_of_the_same_entry_is_not_about_it() -> None:
+    reasons = (
+        Reason(ReasonCode.NO_NEWS, integration=0),
+        Reason(ReasonCode.FIRED, fingerprints=(ITS,)),
+        Reason(ReasonCode.NOTIFY, "1 firing: first notification", integration=0),
+    )
+    life = read_life([entry(reasons=reasons, reported=reported())], ITS)
+    assert [[reason.code for reason in look.said] for look in life.looks] == [[ReasonCode.NOTIFY]]
+    assert [sent.is_about_it for sent in life.sent] == [True]
+
+
+def test_nothing_known_is_nothing() -> None:
+    assert read_life([entry(reasons=(Reason(ReasonCode.NO_NEWS, integration=0),))], ITS) == Life()
+
+
+# --- words ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("duration", "said"),
+    [
+        (timedelta(milliseconds=300), "300ms"),
+        (30 * SECOND, "30s"),
+        (90 * SECOND, "1m30s"),
+        (4 * HOUR, "4h"),
+        (26 * HOUR, "1d2h"),
+    ],
+)
+def test_a_length_of_time_reads_as_in_a_configuration(duration: timedelta, said: str) -> None:
+    assert span(duration) == said
+
+
+@pytest.mark.parametrize(("parts", "said"), [([], ""), (["a"], "a"), (["a", "b"], "a and b"), ([*"abc"], "a, b and c")])
+def test_lists_read_as_a_person_writes_them(parts: Sequence[str], said: str) -> None:
+    assert joined(parts) == said
+
+
+def test_what_does_not_print_reaches_nobody() -> None:
+    story = Story(configuration())
+    story.silence('instance="db"', HOUR, by="\x1b[31mann", comment="a\nb\x00")
+    story.fire("db").run(MINUTE)
+    (one,) = traces(story, "db")
+    said: list[Any] = [one.summary, *(step.words for step in one.steps)]
+    assert all(text.isprintable() for text in said)
