@@ -63,12 +63,12 @@ class QueuePump:
         while True:
             is_busy, until = self._loop.begin(self)
             self._lane.arrived.clear()
-            started = time.perf_counter()
+            started = time.thread_time()
             lag = self._hand_out(until)
             if lag is None:
                 await self._wait()
             elif is_busy:
-                await self._loop.yield_to_door(time.perf_counter() - started, lag)
+                await self._loop.yield_to_door(time.thread_time() - started, lag)
             else:
                 await asyncio.sleep(0)
 

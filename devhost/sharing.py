@@ -17,6 +17,9 @@ AFTERWARDS = 2.0
 
 SHARE_WHILE_BUSY = 0.2
 SHARE_WHEN_LATE = 0.6
+LONGEST_PAUSE_SECONDS = 0.15
+"""However much a slice cost: a page must not wait for what an import or a slow disk took once."""
+
 LATE_SECONDS = 10.0
 """A busy door leaves the queues a fifth of the loop, all together; more once they are this far behind."""
 
@@ -47,8 +50,14 @@ class Loop:
         return is_busy, now + (SLICE_WHILE_BUSY_SECONDS if is_busy else SLICE_SECONDS)
 
     async def yield_to_door(self, spent_seconds: float, lag_seconds: float) -> None:
-        """After a slice of a busy time: leave the loop to the door until the queues' share is earned again."""
+        """After a slice of a busy time: leave the loop to the door until the queues' share is earned again.
+
+        Args:
+            spent_seconds: Processor time; what a busy machine or a slow disk kept this thread waiting is not charged.
+            lag_seconds: How long the slice's last message had waited.
+        """
         share = SHARE_WHEN_LATE if lag_seconds > LATE_SECONDS else SHARE_WHILE_BUSY
         now = time.perf_counter()
-        self._free_at = max(self._free_at, now) + AFTERWARDS * spent_seconds * (1 / share - 1)
+        earned_at = max(self._free_at, now) + AFTERWARDS * spent_seconds * (1 / share - 1)
+        self._free_at = min(earned_at, now + LONGEST_PAUSE_SECONDS)
         await asyncio.sleep(self._free_at - now)
