@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
+from adapters.configuration_files import own_beside, read_files, read_own
+from domain.alerts import Alert
 from domain.configuration import Configuration
+from domain.configuration.bundle import Bundle, Templates, read_bundle
 from domain.configuration.file import read_configuration
+from domain.configuration.own import OwnConfiguration
 from domain.errors import RejectedError
-from domain.groups import GroupStore, Tick
+from domain.groups import GroupStore, Member, Tick
+from domain.inhibition import InhibitRule, SourceStore, source_reports
+from domain.labels import match_all
 from domain.queues import Queues
 from domain.routing import GroupId
+from domain.silences import NO_SILENCES, Silence, Silences, SilenceStore
 from domain.situations import PolicyStore, Situation
+
+log = logging.getLogger("tocsin.configuration")
 
 DEFAULT_CONFIGURATION = """\
 # Used until another configuration is given: takes everything in, tells nobody.
@@ -34,26 +44,44 @@ class Configurations:
         self,
         policy: PolicyStore,
         groups: GroupStore,
+        silences: SilenceStore,
+        sources: SourceStore,
         queues: Queues,
         clock: Callable[[], datetime],
         *,
         is_strict: bool,
         file: Path | None,
+        own_file: Path | None = None,
+        ignore_unsupported_receivers: bool = False,
     ) -> None:
         self._policy = policy
         self._groups = groups
+        self._silences = silences
+        self._sources = sources
         self._queues = queues
         self._clock = clock
         self._is_strict = is_strict
+        self._ignores_unsupported = ignore_unsupported_receivers
         self._file = file
+        self._own_file = own_file
+        self._own = read_own(own_file) if own_file is not None else OwnConfiguration()
         self._default = read_configuration(DEFAULT_CONFIGURATION, name="the default configuration")
+        self._live_silences = NO_SILENCES
+        self._silences_version = 0
         self._known: dict[str, Configuration] = {"": self._default, self._default.version: self._default}
 
     async def gather(self) -> Situation:
         """The situation now: one small read, everything else is cached by what it says."""
         head = await self._policy.get_head()
         configuration = self._known.get(head.configuration_version) or await self.get(head.configuration_version)
-        return Situation(configuration, head.listening_since or self._clock(), self._is_strict)
+        now = self._clock()
+        if head.silences_version != self._silences_version:
+            listed = await self._silences.list_silences()
+            live = [silence for silence in listed if silence.ends_at > now]
+            self._live_silences = Silences(live) if live else NO_SILENCES
+            self._silences_version = head.silences_version
+        since = head.listening_since or now
+        return Situation(configuration, since, self._is_strict, self._live_silences, head.silent_since)
 
     async def get(self, version: str) -> Configuration:
         """That version of the configuration, whether or not it is still in force.
@@ -63,38 +91,73 @@ class Configurations:
         """
         known = self._known.get(version)
         if known is None:
-            text = await self._policy.get_configuration(version)
-            known = self._known[version] = read_configuration(text, name=f"configuration {version}")
+            bundle = read_bundle(await self._policy.get_configuration(version))
+            known = self._known[version] = read_configuration(
+                bundle.text,
+                name=f"configuration {version}",
+                templates=bundle.templates,
+                # Whatever was taken once must stay readable, also after a start that would no longer take it.
+                ignore_unsupported_receivers=True,
+            )
         return known
 
-    async def push(self, text: str, *, name: str) -> Configuration:
+    async def push(self, text: str, *, name: str, templates: Templates | None = None) -> Configuration:
         """Put this configuration in force, whole, and have every live group routed anew.
+
+        Args:
+            text: That of an `alertmanager.yml`.
+            name: What complaints call it.
+            templates: The template files that it names; None where nobody could look for them.
 
         Raises:
             ConfigurationError: It is not right; the one in force stays, and the error says why.
         """
-        configuration = read_configuration(text, name=name)
+        configuration = read_configuration(
+            text, name=name, templates=templates, ignore_unsupported_receivers=self._ignores_unsupported
+        )
+        for receiver in configuration.receivers:
+            if receiver.ignored:
+                log.warning("receiver %r: %s is not supported and left out", receiver.name, ", ".join(receiver.ignored))
         self._known[configuration.version] = configuration
         now = self._clock()
         before = await self._policy.get_head()
-        await self._policy.activate(configuration.version, text, now)
+        # Before, so that the first flush under the new rules sees every source; and after, for those that the door
+        # took in under the old ones in between.  What is still in a queue then is fed when it is addressed anew.
+        fresh = await self._fresh_rules(configuration, before.configuration_version)
+        await self._sources.forget_rules(fresh)
+        await self._feed_live(configuration, fresh)
+        await self._policy.activate(configuration.version, Bundle(text, configuration.templates).document, now)
         if before.configuration_version != configuration.version:
+            await self._feed_live(configuration, fresh)
             await self._wake_all(now)
         return configuration
 
-    async def reload(self) -> Configuration:
-        """Read the configuration file again and put it in force.
+    async def reload(self) -> tuple[Configuration, str]:
+        """Read the configuration's files again and put them in force; also says what of them waits for a restart.
 
         Raises:
-            RejectedError: There is no file to read, or what it says is not right.
+            RejectedError: There is no file to read, or what one says is not right.
         """
         if self._file is None:
             raise RejectedError("no configuration file was given to reload; push one with `tocsin config push FILE`")
-        try:
-            text = await asyncio.to_thread(self._file.read_text, encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            raise RejectedError(f"{self._file} cannot be read: {error}") from error
-        return await self.push(text, name=self._file.name)
+        notice = await self.check_own()
+        bundle = await asyncio.to_thread(read_files, self._file)
+        return await self.push(bundle.text, name=self._file.name, templates=bundle.templates), notice
+
+    async def check_own(self) -> str:
+        """What has changed in the `tocsin.yml` since the start and waits for the next one; empty where nothing has.
+
+        Raises:
+            RejectedError: It cannot be read, or is not right.
+        """
+        file = self._own_file or own_beside(self._file)
+        if file is None:
+            return ""
+        own = await asyncio.to_thread(read_own, file)
+        if own.compat == self._own.compat:
+            return ""
+        now = own.compat or "not set"
+        return f"compat in {file} is {now} now, and was {self._own.compat or 'not set'}: the next start heeds it"
 
     async def _wake_all(self, now: datetime) -> None:
         """A tick for each live group: its decision sees the new version and places its alerts anew."""
@@ -102,3 +165,54 @@ class Configurations:
         while heads := await self._groups.list_heads(after=after, limit=GROUPS_WOKEN_AT_ONCE):
             await self._queues.send_ticks([Tick(head.id, now) for head in heads])
             after = heads[-1].id
+
+    # --- what mutes -------------------------------------------------------------------------------------------------
+
+    async def feed_sources(self, alerts: Iterable[Alert], configuration: Configuration) -> None:
+        """Tell the documents of inhibition what these alerts mean, before their groups hear of them (rule 14)."""
+        if configuration.inhibit_rules and (reports := source_reports(alerts, configuration.inhibit_rules)):
+            await self._sources.report_sources(reports, self._clock())
+
+    async def _fresh_rules(self, configuration: Configuration, before: str) -> Collection[InhibitRule]:
+        """The inhibit rules that were not in force before."""
+        known = await self.get(before) if before else self._default
+        return set(configuration.inhibit_rules) - set(known.inhibit_rules)
+
+    async def _feed_live(self, configuration: Configuration, fresh: Collection[InhibitRule]) -> None:
+        """Where there are rules that were not in force before: their documents learn of the sources that fire."""
+        if fresh:
+            members = await self._groups.list_members()
+            await self.feed_sources((member.alert for _, member in members), configuration)
+
+    async def silences_changed(self, silences: Collection[Silence], what: str = "changed") -> None:
+        """Have the groups that hold what these match look again, however quiet they are (rule 9)."""
+        if not silences:
+            return
+        members = await self._groups.list_members()
+        woken = await asyncio.to_thread(_matched, members, silences)
+        now = self._clock()
+        ticks = [Tick(id, now, f"silence {silence.id} {what}") for id, silence in woken.items()]
+        for first in range(0, len(ticks), GROUPS_WOKEN_AT_ONCE):
+            await self._queues.send_ticks(ticks[first : first + GROUPS_WOKEN_AT_ONCE])
+
+    async def silences_passed(self, since: datetime, until: datetime) -> None:
+        """Do as much for the silences that began or ended since then, also those that a crash kept from it."""
+        silences = await self._silences.list_silences()
+        for what, instant in _INSTANTS.items():
+            await self.silences_changed([one for one in silences if since < instant(one) <= until], what)
+
+
+_INSTANTS: Mapping[str, Callable[[Silence], datetime]] = {
+    "began": lambda silence: silence.starts_at,
+    "ended": lambda silence: silence.ends_at,
+}
+
+
+def _matched(members: Sequence[tuple[GroupId, Member]], silences: Collection[Silence]) -> dict[GroupId, Silence]:
+    """The groups that hold an alert that one of the silences matches, whenever that one mutes."""
+    return {
+        group_id: silence
+        for silence in silences
+        for group_id, member in members
+        if match_all(silence.matchers, member.alert.labels)
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -16,6 +16,7 @@ from adapters.messages import REPLAYED, OutgoingMessage
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError
 from domain.groups import (
+    ENTRIES_SEARCHED,
     Decision,
     GroupState,
     Head,
@@ -28,18 +29,47 @@ from domain.groups import (
     Transaction,
     Wanted,
 )
+from domain.inhibition import InhibitRule, Source, SourceKey, Sources, with_reports
 from domain.labels import Fingerprint
 from domain.notifications import NotificationLog
 from domain.queues import DeadLetter, QueueName
 from domain.routing import GroupId
-from domain.silences import Silence
+from domain.shadowing import Heard, ShadowRecord
+from domain.silences import ChangeSilence, Silence
 from domain.situations import PolicyHead
+
+
+class MemorySourceStore:
+    """Implements `SourceStore`."""
+
+    def __init__(self) -> None:
+        self._documents: dict[SourceKey, Sources] = {}
+
+    async def report_sources(self, reports: Mapping[SourceKey, Sequence[Source]], now: datetime) -> None:
+        for key, sources in reports.items():
+            self._documents[key] = with_reports(self.find(key), sources, now)
+
+    async def forget_rules(self, rules: Collection[InhibitRule]) -> None:
+        ids = {rule.id for rule in rules}
+        self._documents = {key: found for key, found in self._documents.items() if key[:16] not in ids}
+
+    async def forget_sources(self, now: datetime) -> None:
+        pruned = {key: with_reports(found, (), now) for key, found in self._documents.items()}
+        self._documents = {key: found for key, found in pruned.items() if found}
+
+    async def get_sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Sources]:
+        return {key: self.find(key) for key in keys}
+
+    def find(self, key: SourceKey) -> Sources:
+        """That document."""
+        return self._documents.get(key, {})
 
 
 class MemoryGroupStore:
     """Implements `GroupStore`; nothing is awaited in between, so `decide` is asked once for what it loads."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
+    def __init__(self, sources: MemorySourceStore, clock: Callable[[], float]) -> None:
+        self._sources = sources
         self._clock = clock
         self._heads: dict[GroupId, Head] = {}
         self._members: dict[GroupId, dict[Fingerprint, Member]] = {}
@@ -65,10 +95,11 @@ class MemoryGroupStore:
 
     def _load(self, state: GroupState, group_id: GroupId, wanted: Wanted) -> GroupState:
         logs = dict(self._logs.get(group_id, {}))
+        sources = {**state.sources, **{key: self._sources.find(key) for key in wanted.sources}}
         if wanted.members is None:
-            return GroupState(state.head, dict(self._members.get(group_id, {})), logs, is_complete=True)
+            return GroupState(state.head, dict(self._members.get(group_id, {})), logs, True, sources)
         members = {**state.members, **self._named(group_id, wanted.members)}
-        return GroupState(state.head, members, logs, is_complete=False)
+        return GroupState(state.head, members, logs, state.is_complete, sources)
 
     def _named(self, group_id: GroupId, names: Collection[Fingerprint]) -> dict[Fingerprint, Member]:
         members = self._members.get(group_id, {})
@@ -158,6 +189,22 @@ class MemoryGroupStore:
             if incident is None or entry.incident == incident
         )
         return list(islice(latest, limit))[::-1]
+
+    async def walk_entries(self, group_id: GroupId) -> AsyncGenerator[LogEntry]:
+        for entry in reversed(list(self._entries.get(group_id, []))):
+            yield entry
+
+    async def find_groups(self, fingerprint: Fingerprint) -> Sequence[GroupId]:
+        kept = [(id, members[fingerprint]) for id, members in self._members.items() if fingerprint in members]
+        # Those of the present ones first, since False is less than True.
+        found = [id for id, _ in sorted(kept, key=lambda pair: pair[1].dropped_at is not None)]
+        latest = heapq.nlargest(
+            ENTRIES_SEARCHED,
+            (entry for entries in self._entries.values() for entry in entries),
+            key=lambda entry: entry.at,
+        )
+        found += [entry.group_id for entry in latest if entry.names(fingerprint)]
+        return list(dict.fromkeys(found))
 
     async def forget(self, now: datetime) -> None:
         for members in self._members.values():
@@ -281,7 +328,8 @@ class MemoryPolicyStore:
 
     async def heard(self, now: datetime, *, resumed: bool) -> PolicyHead:
         since = now if resumed or self.head.listening_since is None else self.head.listening_since
-        self.head = replace(self.head, listening_since=since, heard_at=now)
+        silent_since = self.head.heard_at if resumed else self.head.silent_since
+        self.head = replace(self.head, listening_since=since, silent_since=silent_since, heard_at=now)
         return self.head
 
     async def activate(self, version: str, text: str, at: datetime) -> PolicyHead:
@@ -307,7 +355,16 @@ class MemorySilenceStore:
         self._silences: dict[str, Silence] = {}
 
     async def upsert_silence(self, silence: Silence) -> int:
-        self._silences[silence.id] = silence
+        return self._change([silence])
+
+    async def change_silence(self, silence_id: str, decide: ChangeSilence) -> Sequence[Silence]:
+        written = decide(self._silences.get(silence_id))
+        if written:
+            self._change(written)
+        return written
+
+    def _change(self, silences: Sequence[Silence]) -> int:
+        self._silences.update((silence.id, silence) for silence in silences)
         version = self._policy.head.silences_version + 1
         self._policy.head = replace(self._policy.head, silences_version=version)
         return version
@@ -320,3 +377,35 @@ class MemorySilenceStore:
 
     async def list_silences(self) -> Sequence[Silence]:
         return sorted(self._silences.values(), key=lambda silence: silence.id)
+
+    async def forget_silences(self, before: datetime) -> None:
+        self._silences = {id: silence for id, silence in self._silences.items() if silence.ends_at >= before}
+
+
+class MemoryShadowStore:
+    """Implements `ShadowStore`."""
+
+    def __init__(self) -> None:
+        self._records: dict[str, ShadowRecord] = {}
+
+    async def add_record(self, record: ShadowRecord) -> None:
+        self._records.setdefault(record.id, record)
+
+    async def list_records(
+        self, since: datetime, until: datetime, *, after: ShadowRecord | None = None, limit: int = 1000
+    ) -> Sequence[ShadowRecord]:
+        begin = _place(after) if after else (since, "")
+        wanted = (one for one in self._records.values() if since <= one.at < until and _place(one) > begin)
+        return heapq.nsmallest(limit, wanted, key=_place)
+
+    async def get_heard(self) -> Heard:
+        theirs = [one for one in self._records.values() if one.side == "alertmanager"]
+        return Heard(frozenset(one.receiver for one in theirs), min((one.at for one in theirs), default=None))
+
+    async def forget_records(self, before: datetime, *, most: int) -> None:
+        young = (one for one in self._records.values() if one.at >= before)
+        self._records = {one.id: one for one in heapq.nlargest(most, young, key=_place)}
+
+
+def _place(record: ShadowRecord) -> tuple[datetime, str]:
+    return record.at, record.id

@@ -101,8 +101,7 @@ class Door:
 
     def route_anew(self, events: GroupEvents, situation: Situation) -> Sequence[GroupEvents]:
         """The same alerts, addressed under another configuration than the one the message was made with (rule 12)."""
-        alerts = {alert.fingerprint: alert for event in events.events for alert in (*event.alerts, *event.further)}
-        return self.route(list(alerts.values()), situation)
+        return self.route(events.alerts, situation)
 
     def remember(self, alerts: Sequence[Alert]) -> None:
         """These are durable now: their plain re-sends need not be."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.alerts import END_OF_TIME, TOMBSTONE_RETENTION, later
 from domain.configuration import Integration
 from domain.groups import Member, ReasonCode
+from domain.inhibition import InhibitRule, Source, SourceKey
 from domain.labels import Fingerprint
+from domain.muting import Muting, hours, muting, source_keys
 from domain.notifications import (
     LOG_RETENTION,
     Delivery,
@@ -26,6 +28,7 @@ from domain.notifications import (
     unpack,
 )
 from domain.routing import group_key
+from domain.silences import Silence
 from domain.working import INSTANT, Working
 
 SHORTEST_DEADLINE = timedelta(seconds=10)
@@ -44,19 +47,19 @@ def grid_after(anchor: datetime, interval: timedelta, instant: datetime) -> date
 def schedule(work: Working, since: datetime) -> None:
     """Set when the group next falls due, looking forward from `since` (rule 9).
 
-    While anything is undecided or unsettled that is the next grid point; otherwise the first one at which a lease may
-    have ended or a repeat falls due.  Before the first flush nothing moves it (TM-1).
+    While anything is undecided, unsettled or muted that is the next grid point; otherwise the first one at which a
+    lease may have ended or a repeat falls due.  Before the first flush nothing moves it (TM-1).
     """
     if work.present == 0 and not work.pending:
         work.next_due_at = work.flushed_at = work.earliest_end = work.repeat_at = None
         # The tick under way will find nothing and write nothing, so who comes next must not rely on it.
         work.armed_at = None
-        work.has_news = work.is_flush_failed = False
+        work.has_news = work.has_muted = work.is_flush_failed = False
         return
     if work.flushed_at is None:
         return
     interval = work.route.group_interval
-    if work.has_news or work.pending or work.is_flush_failed:
+    if work.has_news or work.has_muted or work.pending or work.is_flush_failed:
         point = grid_after(work.flushed_at, interval, since)
         if work.next_due_at is None or not work.flushed_at < work.next_due_at <= point:
             work.next_due_at = point
@@ -79,9 +82,15 @@ def flush(work: Working, at: datetime) -> None:
     if work.armed_at is not None and work.armed_at <= at:
         work.armed_at = None  # late or lost: either way it will bring nothing more
     firing, resolved = _look(work, at)
+    muted = _judge(work, [*firing, *resolved], at)
+    if work.wanted_sources:
+        return
+    work.has_muted = bool(muted)
+    if not work.situation.is_strict:
+        _forget(work, firing, resolved, muted)
     work.is_flushed = True
     work.present_at_most = len(firing) + len(resolved)
-    work.has_news = _notify(work, firing, resolved, at)
+    work.has_news = _notify(work, firing, resolved, muted, at)
     work.is_flush_failed = False
     if not work.pending:
         drop(work, resolved)
@@ -102,7 +111,15 @@ def settle(work: Working, result: Settled) -> None:
     if result.is_delivered:
         work.delivered += 1
         work.put_log(
-            NotificationLog(result.integration, result.settled_at, firing=pending.firing, resolved=pending.resolved)
+            NotificationLog(
+                result.integration,
+                result.settled_at,
+                firing=pending.firing,
+                resolved=pending.resolved,
+                told_as=log.told_as,
+                moved=pack(unpack(log.moved) & unpack(pending.firing)),
+                moved_at=log.moved_at,
+            )
         )
         work.say(ReasonCode.DELIVERED, result.detail, integration=result.integration)
     else:
@@ -110,8 +127,8 @@ def settle(work: Working, result: Settled) -> None:
         work.is_flush_failed = True
         work.put_log(replace(log, pending=None))
         work.say(ReasonCode.FAILED, result.detail, integration=result.integration)
-    if pending.resolved and not work.pending and not work.is_flush_failed:
-        told = (work.member(fingerprint) for fingerprint in unpack(pending.resolved) - _believed_firing(work))
+    if (over := pending.over) and not work.pending and not work.is_flush_failed:
+        told = (work.member(fingerprint) for fingerprint in over - _believed_firing(work))
         drop(work, [member for member in told if member and not member.is_firing and member.dropped_at is None])
     _plan_repeat(work)
     # A flush that is due already is not put off: its tick is late, or on its way.
@@ -160,8 +177,87 @@ def _look(work: Working, at: datetime) -> tuple[list[Member], list[Member]]:
     return firing, resolved
 
 
-def _notify(work: Working, firing: list[Member], resolved: list[Member], at: datetime) -> bool:
+def _judge(work: Working, members: list[Member], at: datetime) -> Mapping[Fingerprint, Muting]:
+    """What mutes each of the members, where anything does; says so in the trail, all causes of each."""
+    situation = work.situation
+    if not situation.can_mute(work.route):
+        return {}
+    wanted = source_keys((member.alert.labels for member in members), situation) - work.sources.keys()
+    if wanted:
+        work.wanted_sources = wanted
+        return {}
+    open_hours = hours(work.route, situation, at)
+    inhibiting: dict[tuple[SourceKey, bool], Source | None] = {}
+    muted = {
+        member.alert.fingerprint: found
+        for member in members
+        if (found := muting(member.alert.labels, at, open_hours, situation, work.sources, inhibiting))
+    }
+    inhibited: dict[InhibitRule, list[tuple[Fingerprint, Fingerprint]]] = {}
+    silenced: dict[str, tuple[Silence, list[Fingerprint]]] = {}
+    for name, found in muted.items():
+        if found.rule and found.source:
+            inhibited.setdefault(found.rule, []).append((name, found.source.alert.fingerprint))
+        for silence in found.silences:
+            silenced.setdefault(silence.id, (silence, []))[1].append(name)
+    for rule, pairs in inhibited.items():
+        by = [source for _, source in pairs]
+        work.say(
+            ReasonCode.INHIBITED,
+            str(rule),
+            fingerprints=[name for name, _ in pairs],
+            by=by[0] if len(set(by)) == 1 else ",".join(by),
+        )
+    if muted and open_hours.names:
+        text = "outside of its active intervals" if open_hours.is_inactive else "inside a mute interval"
+        work.say(ReasonCode.OUT_OF_HOURS, text, fingerprints=muted, by=", ".join(open_hours.names))
+    for silence, names in silenced.values():
+        work.say(ReasonCode.SILENCED, f"{silence.created_by}: {silence.comment}", fingerprints=names, by=silence.id)
+    return muted
+
+
+def _forget(work: Working, firing: list[Member], resolved: list[Member], muted: Mapping[Fingerprint, Muting]) -> None:
+    """Note in the logs what a receiver was told of, but must be told anew if it fires on, or again.
+
+    That is what is silenced while it fires (gap B), what resolved while it was muted (gap A), and what a change of
+    configuration had moved away and has begun to fire anew since.  Alertmanager keeps silent about all three until
+    the repeat interval.  Of what fires the receiver may still learn that it is over; of what resolved, nothing more.
+    """
+    gone = {member.alert.fingerprint for member in resolved if member.alert.fingerprint in muted}
+    silenced = {name for member in firing if (name := member.alert.fingerprint) in muted and muted[name].silences}
+    forgotten: set[Fingerprint] = set()
+    for log in list(work.logs.values()):
+        doubtful = silenced
+        if log.moved and log.moved_at:
+            moved = unpack(log.moved)
+            back = {member.alert.fingerprint: member for member in firing if member.alert.fingerprint in moved}
+            doubtful = silenced | {name for name, member in back.items() if member.alert.starts_at > log.moved_at}
+            if back:
+                log = replace(log, moved=pack(moved - back.keys()))
+                work.put_log(log)
+        if not log.firing or not (gone or doubtful):
+            continue
+        believed, void = unpack(log.firing), unpack(log.void)
+        if lost := believed & gone | (believed - void) & doubtful:
+            forgotten |= lost
+            work.put_log(replace(log, firing=pack(believed - gone), void=pack((void | believed & doubtful) - gone)))
+    if forgotten:
+        work.say(ReasonCode.FORGOTTEN, fingerprints=sorted(forgotten))
+
+
+def _notify(
+    work: Working,
+    all_firing: list[Member],
+    all_resolved: list[Member],
+    muted: Mapping[Fingerprint, Muting],
+    at: datetime,
+) -> bool:
     """Decide for each integration; whether one could not be asked, because its last delivery is still under way."""
+    firing = [member for member in all_firing if member.alert.fingerprint not in muted] if muted else all_firing
+    resolved = [member for member in all_resolved if member.alert.fingerprint not in muted] if muted else all_resolved
+    let_go = pack(member.alert.fingerprint for member in all_resolved if member.alert.fingerprint in muted)
+    # Where all is muted, Alertmanager's pipeline ends before it looks at any log.
+    is_all_muted = bool(muted) and not firing and not resolved
     # A group that a new configuration emptied lives on only until its last deliveries are settled.
     integrations = work.receiver.integrations if work.present else ()
     firing_names = frozenset(member.alert.fingerprint for member in firing)
@@ -170,10 +266,14 @@ def _notify(work: Working, firing: list[Member], resolved: list[Member], at: dat
     is_any_unasked = False
     if work.present and not integrations:
         work.say(ReasonCode.NO_INTEGRATION, work.receiver.name)
+    elif is_all_muted:
+        work.say(ReasonCode.ALL_MUTED)
     for number, integration in enumerate(integrations):
         if _is_under_way(work, number, at):
             pending.append(number)
             is_any_unasked = True
+            continue
+        if is_all_muted:
             continue
         log = work.logs.get(number)
         why = news(
@@ -182,7 +282,9 @@ def _notify(work: Working, firing: list[Member], resolved: list[Member], at: dat
             resolved_names,
             sends_resolved=integration.send_resolved,
             repeat_interval=work.route.repeat_interval,
-            at=at,
+            # The point that fell due, not the clock of a late tick: it may have made the log's entry expire (DD-11).
+            at=work.flushed_at or at,
+            is_strict=work.situation.is_strict,
         )
         if why is None:
             is_untold = bool(resolved) and not firing and (log is None or not log.firing)
@@ -197,7 +299,12 @@ def _notify(work: Working, firing: list[Member], resolved: list[Member], at: dat
             work.put_log(
                 replace(
                     log or NotificationLog(number),
-                    pending=Pending(delivery.id, at, delivery.deadline, pack(firing_names), pack(resolved_names)),
+                    pending=Pending(
+                        delivery.id, at, delivery.deadline, pack(firing_names), pack(resolved_names), let_go
+                    ),
+                    told_as=delivery.notification.group_key
+                    if integration.keeps_state and integration.send_resolved
+                    else "",
                 )
             )
             work.due += 1

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
 from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar, Protocol
 
 from domain.alerts import Alert
+from domain.inhibition import SourceKey, Sources
 from domain.labels import Fingerprint
 from domain.notifications import Delivery, NotificationLog, Settled
 from domain.routing import GroupAddress, GroupId, RouteId
@@ -83,6 +84,8 @@ class Head:
     """Whether something changed that no flush has looked at yet."""
     pending: tuple[int, ...] = ()
     """The integrations whose deliveries have no result yet."""
+    has_muted: bool = False
+    """Whether the last flush found a member muted: then the next grid point looks again (rule 9)."""
     is_flush_failed: bool = False
     """Whether a delivery of the last flush failed: then the next one tries again, and nothing is dropped."""
     incidents: int = 0
@@ -106,6 +109,8 @@ class GroupState:
     """By integration; None when they are not loaded."""
     is_complete: bool
     """Whether all members are loaded, not only the named ones; always so where there is no head."""
+    sources: Mapping[SourceKey, Sources] = field(default_factory=dict)
+    """The documents of inhibition that were asked for."""
 
 
 # --- what happens ---------------------------------------------------------------------------------------------------
@@ -152,6 +157,12 @@ class GroupEvents:
         """How many (alert × group) pairs of the ledger this is."""
         return sum(event.size for event in self.events)
 
+    @property
+    def alerts(self) -> list[Alert]:
+        """The alerts of the request, each once, however many groups of the shard it goes to."""
+        alerts = {alert.fingerprint: alert for event in self.events for alert in (*event.alerts, *event.further)}
+        return list(alerts.values())
+
 
 @value
 class Tick:
@@ -159,18 +170,12 @@ class Tick:
 
     group_id: GroupId
     due_at: datetime
+    why: str = ""
+    """What changed outside the group, in words, where that is why it comes: then the next grid point looks again."""
     names: ClassVar[Sequence[Fingerprint]] = ()
 
 
-@value
-class Woken:
-    """Something outside the group changed (a configuration, later a silence): look again."""
-
-    group_id: GroupId
-    names: ClassVar[Sequence[Fingerprint]] = ()
-
-
-type Event = Reported | Tick | Woken | Settled
+type Event = Reported | Tick | Settled
 
 
 # --- what a decision says -------------------------------------------------------------------------------------------
@@ -186,6 +191,13 @@ class ReasonCode(StrEnum):
     RESOLVED = "resolved"
     LEASE_ENDED = "lease_ended"
     SEEN_RESOLVED = "seen_resolved"
+    WOKEN = "woken"
+    INHIBITED = "inhibited"
+    OUT_OF_HOURS = "out_of_hours"
+    SILENCED = "silenced"
+    ALL_MUTED = "all_muted"
+    FORGOTTEN = "forgotten"
+    FAREWELL = "farewell"
     WAITING = "waiting"
     NOTIFY = "notify"
     NO_NEWS = "no_news"
@@ -212,6 +224,8 @@ class Reason:
     text: str = ""
     integration: int | None = None
     fingerprints: tuple[Fingerprint, ...] = ()
+    by: str = ""
+    """What mutes: the fingerprint of the source, the names of the intervals, the id of the silence."""
 
 
 @value
@@ -239,10 +253,21 @@ class LogEntry:
     tally: Tally
     reported: Reported | None = None
     due_at: datetime | None = None
+    why: str = ""
+    """Why the tick came, where something outside the group had changed."""
     settled: Settled | None = None
     next_due_at: datetime | None = None
     """When the group is looked at again, as this decision leaves it."""
 
+    def names(self, fingerprint: Fingerprint) -> bool:
+        """Whether the event reported this alert, or a reason is about it; being what mutes another is neither."""
+        return any(fingerprint in reason.fingerprints for reason in self.reasons) or (
+            self.reported is not None and fingerprint in self.reported.names
+        )
+
+
+ENTRIES_SEARCHED = 200_000
+"""So many entries, the latest of all groups, are searched for an alert that no group holds any more."""
 
 type Outgoing = Tick | Delivery | GroupEvents
 """What leaves a group after the commit: to queue `ticks`, `deliveries`, or `groups` (alerts routed anew)."""
@@ -266,9 +291,13 @@ NO_NEWS = Decision()
 
 @value
 class Wanted:
-    """A decision that cannot be made yet: ask again with these members and all logs; None wants every member."""
+    """A decision that cannot be made yet: ask again with these members and all logs; None wants every member.
+
+    What has been loaded stays loaded, and so do the documents of inhibition: those that are wanted come in addition.
+    """
 
     members: frozenset[Fingerprint] | None = None
+    sources: frozenset[SourceKey] = frozenset()
 
 
 type Decide = Callable[[GroupState], Decision | Wanted]
@@ -342,6 +371,21 @@ class GroupStore(Protocol):
         self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000
     ) -> Sequence[LogEntry]:
         """The trail of a group, or of one of its incidents, the oldest first; the latest `limit` of them."""
+        ...
+
+    def walk_entries(self, group_id: GroupId) -> AsyncGenerator[LogEntry]:
+        """The trail of a group from its latest entry back, until the caller closes it; others run in between."""
+        ...
+
+    async def find_groups(self, fingerprint: Fingerprint) -> Sequence[GroupId]:
+        """The groups that have, or had, that alert: those that hold it now first.
+
+        Then come those that have a tombstone of it, and those that one of the latest `ENTRIES_SEARCHED` entries of all
+        groups names it in, the latest first.
+
+        Raises:
+            UnavailableError: The store did not answer.
+        """
         ...
 
     async def forget(self, now: datetime) -> None:

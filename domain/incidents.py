@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from domain.alerts import TOMBSTONE_RETENTION, Alert, combine, later
@@ -11,7 +10,6 @@ from domain.groups import (
     NO_NEWS,
     Decision,
     Event,
-    GroupEvents,
     GroupState,
     Head,
     Member,
@@ -19,13 +17,13 @@ from domain.groups import (
     Reported,
     Tick,
     Wanted,
-    Woken,
 )
 from domain.labels import Fingerprint
-from domain.notifications import Settled, pack, unpack
-from domain.routing import GroupAddress, GroupId
+from domain.notifications import Settled
+from domain.rerouting import route_anew
+from domain.routing import GroupAddress
 from domain.situations import Situation
-from domain.working import Working
+from domain.working import INSTANT, Working
 
 DOORS_REMEMBERED = 16
 """A door is one process; the group remembers the last few that brought it anything."""
@@ -60,7 +58,7 @@ def decide(state: GroupState, event: Event, situation: Situation, now: datetime)
         address = GroupAddress(head.id, head.route_id, head.labels)
     work = Working(state, address, situation, now)
     if head is not None and head.configuration_version != situation.configuration.version:
-        _route_anew(work)
+        route_anew(work)
     match event:
         case Reported():
             _flush_if_due(work, event.received_at)
@@ -70,11 +68,12 @@ def decide(state: GroupState, event: Event, situation: Situation, now: datetime)
             if work.armed_at is not None and work.armed_at <= due_at:
                 work.armed_at = None
             _flush_if_due(work, max(now, due_at))
-        case Woken():
-            _flush_if_due(work, now)
+            if event.why:
+                _look_again(work, event.why)
         case Settled():
             settle(work, event)
-    return work.decision(event)
+    # All members are loaded by then: only a flush asks for documents.
+    return Wanted(frozenset(), work.wanted_sources) if work.wanted_sources else work.decision(event)
 
 
 def _missing(state: GroupState, head: Head, event: Event, situation: Situation, now: datetime) -> Wanted | None:
@@ -87,14 +86,20 @@ def _missing(state: GroupState, head: Head, event: Event, situation: Situation, 
         if state.logs is None:
             return Wanted(frozenset())
         log = state.logs.get(event.integration)
-        told = unpack(log.pending.resolved) if log and log.pending else frozenset[Fingerprint]()
+        told = log.pending.over if log and log.pending else frozenset[Fingerprint]()
         # They are present until they are dropped here, so where one is loaded all were asked for.
         return Wanted(told) if told and told.isdisjoint(state.members) else None
-    if isinstance(event, Reported):
-        at = event.received_at  # what was not yet due then waits for its tick, which is under way
-    else:
-        at = max(now, event.due_at) if isinstance(event, Tick) else now
+    # What was not yet due when a report came waits for its tick, which is under way.
+    at = event.received_at if isinstance(event, Reported) else max(now, event.due_at)
     return Wanted() if head.next_due_at is not None and head.next_due_at <= at else None
+
+
+def _look_again(work: Working, why: str) -> None:
+    """Something outside the group has changed: the next grid point looks, however quiet the group has been (rule 9)."""
+    if work.present and work.flushed_at is not None and not work.has_news:
+        work.has_news = True
+        work.say(ReasonCode.WOKEN, why)
+        schedule(work, work.now + INSTANT)
 
 
 def _flush_if_due(work: Working, at: datetime) -> None:
@@ -122,14 +127,22 @@ def _fold(work: Working, event: Reported) -> None:
         del folded[next(iter(folded))]
     folded[event.door] = event.number
     work.folded = folded
+    if len(work.changed) >= work.present:
+        _raise_earliest_end(work)
     schedule(work, event.received_at)
 
 
 def _open(work: Working, event: Reported) -> None:
-    """Start the group anew: its first flush comes after group_wait, or at once for an alert already older (TM-1)."""
+    """Start the group anew: its first flush comes after group_wait.
+
+    Under strict compatibility it comes at once for an alert that is older already (TM-1).  Otherwise that waits too: a
+    source that inhibits it, or others of its group, may be on their way, as after a restart of Prometheus.
+    """
     first = (event.alerts or event.further)[0]
     wait = work.route.group_wait
-    is_old = later(first.starts_at, wait) < event.received_at
+    if (old := _mergeable(work, first.fingerprint)) is not None:
+        first = combine(old.alert, first)
+    is_old = work.situation.is_strict and later(first.starts_at, wait) < event.received_at
     work.flushed_at = None
     work.next_due_at = event.received_at if is_old else event.received_at + wait
     work.say(
@@ -140,11 +153,27 @@ def _open(work: Working, event: Reported) -> None:
     )
 
 
+def _raise_earliest_end(work: Working) -> None:
+    """Where the whole group was reported, as Prometheus mostly does, its leases are known without loading anything.
+
+    So a group that is only re-sent is flushed for its repeat alone: its ticks find their due time moved (rule 9).
+    """
+    present = [member for member in work.changed.values() if member.dropped_at is None]
+    if len(present) == work.present:
+        work.earliest_end = min((work.lease_end(member) for member in present if member.is_firing), default=None)
+
+
+def _mergeable(work: Working, fingerprint: Fingerprint) -> Member | None:
+    """What a report of this alert is merged into: its member, or a tombstone that is not too old (MG-3)."""
+    member = work.member(fingerprint)
+    if member is not None and member.dropped_at is not None and member.dropped_at + TOMBSTONE_RETENTION < work.now:
+        return None
+    return member
+
+
 def _fold_one(work: Working, alert: Alert, *, is_leading: bool) -> ReasonCode:
     now = work.now
-    old = work.member(alert.fingerprint)
-    if old is not None and old.dropped_at is not None and old.dropped_at + TOMBSTONE_RETENTION < now:
-        old = None
+    old = _mergeable(work, alert.fingerprint)
     if old is None:
         merged, leased_at, was_present, was_firing, occurrence = alert, alert.received_at, False, False, 0
     else:
@@ -181,62 +210,3 @@ def _fold_one(work: Working, alert: Alert, *, is_leading: bool) -> ReasonCode:
         if is_leading and work.incident is None:
             work.open_incident(merged, now)
     return code
-
-
-def _route_anew(work: Working) -> None:
-    """Place every member under the configuration now in force: some stay, some belong elsewhere (rule 12).
-
-    Who stays is looked at again at the next grid point, so that a receiver that is new to an alert is told.
-    """
-    configuration = work.situation.configuration
-    moved: dict[GroupId, tuple[GroupAddress, list[Alert], list[Alert]]] = {}
-    left: list[Member] = []
-    route_id = None
-    for member in list(work.present_members()):
-        is_staying = False
-        for place, address in enumerate(configuration.group_addresses(member.alert.labels)):
-            if address.group_id == work.before.id:
-                is_staying = True
-                route_id = address.route_id
-                if member.is_leading != (place == 0):
-                    work.put(replace(member, is_leading=place == 0))
-                continue
-            # The leading copy alone goes on to the others' places: each of them holds the same alert.
-            if member.is_leading and member.is_firing and work.lease_end(member) > work.now:
-                _, alerts, further = moved.setdefault(address.group_id, (address, [], []))
-                (alerts if place == 0 else further).append(member.alert)
-        if not is_staying:
-            left.append(member)
-    for address, alerts, further in moved.values():
-        reported = Reported(
-            group=address,
-            door=f"{work.before.id}@{configuration.version}",
-            number=work.revision,
-            received_at=max(alert.received_at for alert in (*alerts, *further)),
-            alerts=tuple(alerts),
-            further=tuple(further),
-        )
-        work.outbox.append(GroupEvents(configuration.version, (reported,)))
-    for member in left:
-        work.put(replace(member, dropped_at=work.now))
-        work.firing -= member.is_firing
-    work.present -= len(left)
-    if left:
-        _await_no_longer(work, frozenset(member.alert.fingerprint for member in left))
-        work.say(ReasonCode.MOVED, fingerprints=(member.alert.fingerprint for member in left))
-    if route_id is not None:
-        work.route_id = route_id
-        work.has_news = work.has_news or work.flushed_at is not None
-        work.say(ReasonCode.ROUTED_ANEW, configuration.version)
-    else:
-        # No route leads here any more: nothing more is told, and what is under way is settled or superseded.
-        work.route_id = configuration.root.id
-        work.has_news = work.is_flush_failed = False
-    schedule(work, work.now)
-
-
-def _await_no_longer(work: Working, names: frozenset[Fingerprint]) -> None:
-    """These have left: no result of a delivery drops them any more."""
-    for log in list(work.logs.values()):
-        if log.pending is not None and not names.isdisjoint(told := unpack(log.pending.resolved)):
-            work.put_log(replace(log, pending=replace(log.pending, resolved=pack(told - names))))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import NewType, Protocol
 
@@ -21,7 +22,7 @@ LAPSED_SOURCE_RETENTION = timedelta(hours=24)
 """A source whose lease ran out is kept so long: after an outage its lease begins anew (rule 8)."""
 
 SourceKey = NewType("SourceKey", str)
-"""Thirty-two hexadecimal digits: which rule, and which values of its `equal` labels."""
+"""Thirty-two hexadecimal digits: sixteen for the rule (`InhibitRule.id`), sixteen for the `equal` values."""
 
 # The byte 0xFF cannot occur in UTF-8, so it separates; surrogateescape writes it from the lone U+DCFF.
 _SEPARATOR = "\udcff"
@@ -37,11 +38,11 @@ class InhibitRule:
     """Sorted and without duplicates; empty: any source mutes every target (IH-4)."""
     name: str = ""
     """What 0.34 lets a rule be called; for people."""
-    _prefix: str = field(init=False, repr=False, compare=False)
+    id: str = field(init=False, repr=False, compare=False)
+    """Sixteen hexadecimal digits, the same for the same rule in any configuration; its name does not count."""
 
     def __post_init__(self) -> None:
-        parts = [*map(str, self.sources), "", *map(str, self.targets), "", *self.equal]
-        object.__setattr__(self, "_prefix", _SEPARATOR.join(parts))
+        object.__setattr__(self, "id", _digest(*map(str, self.sources), "", *map(str, self.targets), "", *self.equal))
 
     def is_source(self, labels: Labels) -> bool:
         """Whether an alert with these labels mutes others while it fires."""
@@ -53,15 +54,19 @@ class InhibitRule:
 
     def key(self, labels: Labels) -> SourceKey:
         """The document in which sources and targets with these labels meet; absent reads as empty (IH-2)."""
-        parts = [self._prefix, *[labels.get(name, "") for name in self.equal]]
-        data = (_SEPARATOR * 2).join(parts).encode("utf-8", "surrogateescape")
-        return SourceKey(blake2b(data, digest_size=16).hexdigest())
+        return SourceKey(self.id + _digest(*[labels.get(name, "") for name in self.equal]))
 
     def __str__(self) -> str:
         if self.name:
             return self.name
         sides = (", ".join(map(str, matchers)) or "anything" for matchers in (self.sources, self.targets))
         return " mutes ".join(sides) + (f", equal {', '.join(self.equal)}" if self.equal else "")
+
+
+@lru_cache(maxsize=8192)  # the alerts of one storm share their clusters and namespaces
+def _digest(*parts: str) -> str:
+    data = _SEPARATOR.join(parts).encode("utf-8", "surrogateescape")
+    return blake2b(data, digest_size=8).hexdigest()
 
 
 @value
@@ -72,6 +77,12 @@ class Source:
     """Without annotations: they mute nobody."""
     is_two_sided: bool
     """Whether it matches the target side of the same rule as well (IH-3)."""
+
+    @property
+    def kept_until(self) -> datetime:
+        """When it is long over: until then a late report may still overlap it (MG-3)."""
+        kept = LAPSED_SOURCE_RETENTION if self.alert.lease > timedelta(0) else TOMBSTONE_RETENTION
+        return later(self.alert.ends_at, kept)
 
 
 type Sources = Mapping[Fingerprint, Source]
@@ -104,7 +115,7 @@ def _bare(alert: Alert) -> Alert:
 def with_reports(sources: Sources, reports: Iterable[Source], now: datetime) -> Sources:
     """The document after these reports; merged exactly as groups merge, so that the two cannot disagree.
 
-    What ended long ago is left out: until then a late report may still overlap it (MG-3).
+    What ended long ago is left out.
     """
     merged = dict(sources)
     for report in reports:
@@ -112,12 +123,7 @@ def with_reports(sources: Sources, reports: Iterable[Source], now: datetime) -> 
         if known is not None:
             report = Source(combine(known.alert, report.alert), report.is_two_sided)
         merged[report.alert.fingerprint] = report
-    return {name: source for name, source in merged.items() if not _is_long_over(source.alert, now)}
-
-
-def _is_long_over(alert: Alert, now: datetime) -> bool:
-    kept = LAPSED_SOURCE_RETENTION if alert.lease > timedelta(0) else TOMBSTONE_RETENTION
-    return later(alert.ends_at, kept) < now
+    return {name: source for name, source in merged.items() if source.kept_until >= now}
 
 
 class SourceStore(Protocol):
@@ -129,6 +135,14 @@ class SourceStore(Protocol):
         Raises:
             UnavailableError: The store did not answer; what is not written will be when the call is repeated.
         """
+        ...
+
+    async def forget_rules(self, rules: Collection[InhibitRule]) -> None:
+        """Empty all documents of these rules: while a rule is not in force nobody tells them what ends."""
+        ...
+
+    async def forget_sources(self, now: datetime) -> None:
+        """Leave out of all documents what is long over (`kept_until`)."""
         ...
 
     async def get_sources(self, keys: Collection[SourceKey]) -> Mapping[SourceKey, Sources]:

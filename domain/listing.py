@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, NotRequired, TypedDict
 
 from domain.alerts import Alert
 from domain.configuration import Configuration
 from domain.errors import NotFoundError, RejectedError
+from domain.flags import read_flag
 from domain.groups import Head, Member
+from domain.inhibition import Source, SourceKey, Sources
 from domain.labels import Fingerprint, Labels, Matcher, MatchType, label_order, match_all
 from domain.matchers import parse_matcher, parse_matchers
+from domain.muting import OPEN, Hours, hours, muting
 from domain.notifications import display_order
 from domain.routing import GroupId
 from domain.situations import Situation
@@ -71,6 +74,41 @@ Alertmanager knows `unprocessed` too, but reckons the status anew for each answe
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that is there to be listed, and what may mute it, as of one instant."""
+
+    copies: Sequence[tuple[GroupId, Member]]
+    """The present members of all groups; one alert has a copy in each of its groups."""
+    heads: Mapping[GroupId, Head]
+    """The heads of these groups; a copy whose group is not among them is left out, for it has just died."""
+    situation: Situation
+    sources: Mapping[SourceKey, Sources]
+    """At least the documents of inhibition that `muting.source_keys` names for the copies."""
+    now: datetime
+    """An alert that counts as resolved at this instant is not listed (MG-3)."""
+    _found: dict[tuple[SourceKey, bool], Source | None] = field(default_factory=dict, repr=False, compare=False)
+
+    def hours(self, group_id: GroupId) -> Hours:
+        """What the intervals of the group's route say."""
+        head, configuration = self.heads[group_id], self.situation.configuration
+        if head.configuration_version != configuration.version:
+            return OPEN
+        return hours(configuration.routes[head.route_id], self.situation, self.now)
+
+    def status(self, labels: Labels, route_hours: Hours) -> ShownStatus:
+        """Whether an alert with these labels is muted now, and by what."""
+        muted = muting(labels, self.now, route_hours, self.situation, self.sources, self._found)
+        if not muted:
+            return ACTIVE
+        return {
+            "inhibitedBy": [muted.source.alert.fingerprint] if muted.source else (),
+            "mutedBy": muted.hours.names,
+            "silencedBy": [silence.id for silence in muted.silences],
+            "state": "suppressed",
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Selection:
     """What the parameters of one request ask for; by default everything."""
 
@@ -106,10 +144,6 @@ class Selection:
         return not self.receiver_matchers or any(match_all(matchers, labels) for matchers in self.receiver_matchers)
 
 
-# What Alertmanager's HTTP library takes for yes; whatever else stands there means no.
-_YES = frozenset({"1", "checked", "enabled", "ok", "on", "selected", "t", "true", "y", "yes"})
-
-
 def read_selection(parameters: Mapping[str, Sequence[str]]) -> Selection:
     """The selection that a query string spells; each parameter has all its values in their order.
 
@@ -126,18 +160,14 @@ def read_selection(parameters: Mapping[str, Sequence[str]]) -> Selection:
         except RejectedError as error:
             raise RejectedError(f"failed to parse receiver param: {error}") from error
 
-    def flag(name: str) -> bool:
-        values = parameters.get(name)
-        return not values or not values[-1] or values[-1].lower() in _YES
-
     return Selection(
         matchers=matchers,
         receiver=receiver,
         receiver_matchers=tuple([parse_matchers(text) for text in parameters.get("receiver_matchers", ())]),
-        active=flag("active"),
-        silenced=flag("silenced"),
-        inhibited=flag("inhibited"),
-        muted=flag("muted"),
+        active=read_flag(parameters, "active"),
+        silenced=read_flag(parameters, "silenced"),
+        inhibited=read_flag(parameters, "inhibited"),
+        muted=read_flag(parameters, "muted"),
     )
 
 
@@ -163,25 +193,14 @@ def list_receivers(configuration: Configuration, selection: Selection) -> list[S
     return [receiver for receiver in shown if selection.takes_receiver(receiver["labels"])]
 
 
-def list_alerts(
-    copies: Iterable[tuple[GroupId, Member]],
-    heads: Mapping[GroupId, Head],
-    situation: Situation,
-    selection: Selection,
-    now: datetime,
-) -> list[ShownAlert]:
+def list_alerts(standing: Standing, selection: Selection) -> list[ShownAlert]:
     """One entry for each alert that has not ended, by fingerprint, with the receivers of all its groups.
 
-    Args:
-        copies: The present members of all groups; one alert has a copy in each of its groups.
-        heads: The heads of these groups; a copy whose group is not among them is left out, for it has just died.
-        situation: The rules in force.
-        selection: What is asked for.
-        now: An alert that counts as resolved at this instant is not listed (MG-3).
+    An alert counts as muted by intervals where those of all its groups mute it, for then nobody is told.
     """
     found: dict[Fingerprint, tuple[Member, tuple[GroupId, ...]]] = {}
-    for group_id, member in copies:
-        if group_id in heads:
+    for group_id, member in standing.copies:
+        if group_id in standing.heads:
             name = member.alert.fingerprint
             if name not in found:
                 found[name] = (member, (group_id,))
@@ -191,48 +210,49 @@ def list_alerts(
                 if known.alert.received_at < member.alert.received_at:
                     known = member
                 found[name] = (known, (*groups, group_id))
-    receivers_of = _Receivers(situation.configuration, heads, selection)
+    receivers_of = _Receivers(standing.situation.configuration, standing.heads, selection)
+    hours_of = _Hours(standing)
     shown = []
     for name in sorted(found):
         member, groups = found[name]
         receivers = receivers_of[groups]
-        if receivers and _is_shown(member, situation, selection, now):
-            shown.append(_alert(member.alert, receivers))
+        if receivers and _is_listed(member, standing, selection):
+            status = standing.status(member.alert.labels, hours_of[groups])
+            if selection.takes_status(status):
+                shown.append(_alert(member.alert, receivers, status))
     return shown
 
 
-def list_groups(
-    copies: Iterable[tuple[GroupId, Member]],
-    heads: Mapping[GroupId, Head],
-    situation: Situation,
-    selection: Selection,
-    now: datetime,
-) -> list[ShownGroup]:
+def list_groups(standing: Standing, selection: Selection) -> list[ShownGroup]:
     """The groups that hold any alert asked for, by labels and then receiver, with these alerts as pages show them.
 
-    An alert's receivers are those of all listed groups that hold it, by name.  The arguments are as for `list_alerts`.
+    An alert's receivers are those of all listed groups that hold it, by name.
 
     Source: `Dispatcher.Groups` in Alertmanager 0.34, dispatch/dispatch.go.
     """
-    configuration = situation.configuration
+    configuration, heads = standing.situation.configuration, standing.heads
+    hours_of = _Hours(standing)
     asked = {
         group_id: receiver
         for group_id, head in heads.items()
         if selection.takes_receiver((receiver := _receiver(configuration, head.receiver))["labels"])
+        and (selection.muted or not hours_of[group_id,].names)
     }
-    held: dict[GroupId, list[Alert]] = {}
+    held: dict[GroupId, list[tuple[Alert, ShownStatus]]] = {}
     receivers: dict[Fingerprint, dict[str, ShownReceiver]] = {}
-    for group_id, member in copies:
-        if group_id in asked and _is_shown(member, situation, selection, now):
-            held.setdefault(group_id, []).append(member.alert)
-            receiver = asked[group_id]
-            receivers.setdefault(member.alert.fingerprint, {})[receiver["name"]] = receiver
+    for group_id, member in standing.copies:
+        if group_id in asked and _is_listed(member, standing, selection):
+            status = standing.status(member.alert.labels, hours_of[group_id,])
+            if selection.takes_status(status):
+                held.setdefault(group_id, []).append((member.alert, status))
+                receiver = asked[group_id]
+                receivers.setdefault(member.alert.fingerprint, {})[receiver["name"]] = receiver
     order = sorted(held, key=lambda group_id: (label_order(heads[group_id].labels), heads[group_id].receiver))
     return [
         {
             "alerts": [
-                _alert(alert, [receiver for _, receiver in sorted(receivers[alert.fingerprint].items())])
-                for alert in sorted(held[group_id], key=display_order)
+                _alert(alert, [receiver for _, receiver in sorted(receivers[alert.fingerprint].items())], status)
+                for alert, status in sorted(held[group_id], key=lambda pair: display_order(pair[0]))
             ],
             "labels": heads[group_id].labels,
             "receiver": asked[group_id],
@@ -240,6 +260,20 @@ def list_groups(
         }
         for group_id in order
     ]
+
+
+class _Hours(dict[tuple[GroupId, ...], Hours]):
+    """What the intervals say to an alert that these groups hold: they mute it where all of them do."""
+
+    def __init__(self, standing: Standing) -> None:
+        super().__init__()
+        self._standing = standing
+
+    def __missing__(self, groups: tuple[GroupId, ...]) -> Hours:
+        each = [self._standing.hours(group_id) for group_id in groups]
+        names = dict.fromkeys(name for one in each for name in one.names)
+        self[groups] = found = Hours(tuple(names)) if all(one.names for one in each) else OPEN
+        return found
 
 
 class _Receivers(dict[tuple[GroupId, ...], Sequence[ShownReceiver]]):
@@ -277,22 +311,22 @@ def _route_labels(configuration: Configuration, head: Head) -> Mapping[str, str]
     return dict(configuration.routes[head.route_id].labels) if is_current else {}
 
 
-def _is_shown(member: Member, situation: Situation, selection: Selection, now: datetime) -> bool:
+def _is_listed(member: Member, standing: Standing, selection: Selection) -> bool:
     alert = member.alert
     # The lease never ends before the report says, so it need not be reckoned for most.
-    if alert.ends_at <= now and situation.lease_end(alert, member.leased_at) <= now:
+    if alert.ends_at <= standing.now and standing.situation.lease_end(alert, member.leased_at) <= standing.now:
         return False
-    return selection.takes_labels(alert.labels) and selection.takes_status(ACTIVE)
+    return selection.takes_labels(alert.labels)
 
 
-def _alert(alert: Alert, receivers: Sequence[ShownReceiver]) -> ShownAlert:
+def _alert(alert: Alert, receivers: Sequence[ShownReceiver], status: ShownStatus) -> ShownAlert:
     shown: ShownAlert = {
         "annotations": alert.annotations,
         "endsAt": print_milliseconds(alert.ends_at),
         "fingerprint": alert.fingerprint,
         "receivers": receivers,
         "startsAt": print_milliseconds(alert.starts_at),
-        "status": ACTIVE,
+        "status": status,
         "updatedAt": print_milliseconds(alert.received_at),
         "labels": alert.labels,
     }

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import ClassVar, Literal, Protocol
 
 from domain.alerts import Alert
-from domain.configuration import Integration
+from domain.configuration.bundle import Templates
 from domain.labels import Fingerprint, label_order
 from domain.routing import GroupId
 from domain.values import value
@@ -67,6 +67,8 @@ class Delivery:
     due_at: datetime
     deadline: datetime
     postponed: int = 0
+    not_before: datetime | None = None
+    """No attempt is made earlier: until then another delivery to the same integration may be under way."""
 
 
 @value
@@ -93,6 +95,13 @@ class Pending:
     deadline: datetime
     firing: bytes
     resolved: bytes
+    let_go: bytes = b""
+    """What was resolved but muted: told to nobody, and dropped with the rest (TM-4)."""
+
+    @property
+    def over(self) -> frozenset[Fingerprint]:
+        """What is dropped when this is delivered."""
+        return unpack(self.resolved) | unpack(self.let_go)
 
 
 @value
@@ -104,6 +113,13 @@ class NotificationLog:
     firing: bytes = b""
     resolved: bytes = b""
     pending: Pending | None = None
+    told_as: str = ""
+    """The group key that it knows the group by, if it keeps a state that only a resolve closes (PagerDuty does)."""
+    moved: bytes = b""
+    """What it believes to fire that a change of configuration has moved elsewhere, at `moved_at`."""
+    moved_at: datetime | None = None
+    void: bytes = b""
+    """What of `firing` has been silenced since: it is told anew if it fires on, and that it is over if it does not."""
 
 
 def pack(fingerprints: Iterable[Fingerprint]) -> bytes:
@@ -125,16 +141,25 @@ def news(
     sends_resolved: bool,
     repeat_interval: timedelta,
     at: datetime,
+    is_strict: bool = False,
 ) -> NotificationReason | None:
     """Whether the integration must hear of the group as it is at the flush `at`, and why; None when it knows.
 
-    Source: `needsUpdate` in Alertmanager 0.34, notify/dedup_stage.go (DD-1 to DD-8, DD-10).
+    An entry that has expired is none (DD-10); unless strict it still says who must hear of a resolve.  Alertmanager
+    too has it until the next run of its garbage collection.
+
+    Source: `needsUpdate` in Alertmanager 0.34, notify/dedup_stage.go (DD-1 to DD-8).
     """
-    if log is None or log.sent_at is None or log.sent_at + min(LOG_RETENTION, 2 * repeat_interval) < at:
+    if log is None or log.sent_at is None:
         return NotificationReason.FIRST if firing else None
+    if log.sent_at + min(LOG_RETENTION, 2 * repeat_interval) < at:
+        if firing:
+            return NotificationReason.FIRST
+        return NotificationReason.ALL_RESOLVED if log.firing and not is_strict else None
     last_firing = unpack(log.firing)
-    if not firing <= last_firing:
-        return NotificationReason.NEW_ALERTS if last_firing else NotificationReason.FIRST
+    known = last_firing - unpack(log.void)
+    if not firing <= known:
+        return NotificationReason.NEW_ALERTS if known else NotificationReason.FIRST
     if not firing:
         return NotificationReason.ALL_RESOLVED if last_firing else None
     if sends_resolved and not resolved <= unpack(log.resolved):
@@ -158,11 +183,19 @@ class Outcome:
     attempts: int = 1
 
 
-class Notifier(Protocol):
+class Notifier[KindOfIntegration](Protocol):
     """Tells one integration; one adapter for each kind."""
 
-    async def notify(self, integration: Integration, notification: Notification) -> str:
+    async def notify(
+        self, integration: KindOfIntegration, notification: Notification, *, incident: str, templates: Templates
+    ) -> str:
         """Make one attempt; the caller bounds its time and cancels it at the deadline.
+
+        Args:
+            integration: Where to, and in which words.
+            notification: What of.
+            incident: The incident that it is about, for a link; empty where there is none.
+            templates: What the words may use beside the default ones.
 
         Returns:
             The receiver's answer in a few words, without secrets: `200 OK`.

@@ -8,19 +8,33 @@ from typing import Protocol
 
 from domain.alerts import Alert, lease_end
 from domain.configuration import Configuration
+from domain.routing import Route
+from domain.silences import NO_SILENCES, Silences
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """The rules in force, and since when Tocsin has been listening without a gap.
+    """The rules in force, and since when Tocsin has been listening without a gap; gathered, so `decide` stays pure.
 
-    What mutes (inhibitions, silences, intervals) joins here, gathered by whoever asks, so that `decide` stays pure.
+    Only the documents of inhibition are not here: which of them are needed is known when the members are (rule 14).
     """
 
     configuration: Configuration
     listening_since: datetime
     is_strict: bool = False
     """`compat: strict`: Alertmanager's behaviour exactly, its defects included."""
+    silences: Silences = NO_SILENCES
+    silent_since: datetime | None = None
+    """When Tocsin last stopped listening, before `listening_since`; None if it never did."""
+
+    def can_mute(self, route: Route) -> bool:
+        """Whether anything at all could mute an alert on this route: mostly nothing does."""
+        return bool(
+            self.configuration.inhibit_rules
+            or self.silences is not NO_SILENCES
+            or route.mute_time_intervals
+            or route.active_time_intervals
+        )
 
     def lease_end(self, alert: Alert, leased_at: datetime) -> datetime:
         """From when on the alert counts as resolved, under these rules."""
@@ -36,6 +50,8 @@ class PolicyHead:
     listening_since: datetime | None = None
     heard_at: datetime | None = None
     """When the sweep last ran: a gap since then is time in which Tocsin did not listen (rule 8)."""
+    silent_since: datetime | None = None
+    """When it had last been heard of before `listening_since`."""
 
 
 class PolicyStore(Protocol):

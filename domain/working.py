@@ -23,6 +23,7 @@ from domain.groups import (
     Tally,
     Tick,
 )
+from domain.inhibition import SourceKey
 from domain.labels import Fingerprint
 from domain.notifications import NotificationLog, Settled
 from domain.routing import GroupAddress, Route, group_key
@@ -54,6 +55,9 @@ class Working:
         self.is_complete = state.is_complete
         self.logs = dict(state.logs) if state.logs else {}
         self.has_logs = state.logs is not None or state.head is None
+        self.sources = state.sources
+        self.wanted_sources: frozenset[SourceKey] = frozenset()
+        """Documents of inhibition without which nothing can be decided; then whatever else is here means nothing."""
         self.changed: dict[Fingerprint, Member] = {}
         self.forgotten: list[Fingerprint] = []
         self.changed_logs: dict[int, NotificationLog] = {}
@@ -70,6 +74,7 @@ class Working:
         self.repeat_at = head.repeat_at
         self.has_news = head.has_news
         self.pending = head.pending
+        self.has_muted = head.has_muted
         self.is_flush_failed = head.is_flush_failed
         self.incidents = head.incidents
         self.incident = head.incident
@@ -117,9 +122,10 @@ class Working:
         *,
         integration: int | None = None,
         fingerprints: Iterable[Fingerprint] = (),
+        by: str = "",
     ) -> None:
         """Add one clause to the trail."""
-        self.reasons.append(Reason(code, text, integration, tuple(fingerprints)))
+        self.reasons.append(Reason(code, text, integration, tuple(fingerprints), by))
 
     def put(self, member: Member) -> None:
         """Keep this in the place of whatever was known of the alert; the head's counts are the caller's to mend."""
@@ -183,6 +189,7 @@ class Working:
                 ),
                 reported=reported,
                 due_at=event.due_at if isinstance(event, Tick) else None,
+                why=event.why if isinstance(event, Tick) else "",
                 settled=event if isinstance(event, Settled) else None,
                 next_due_at=self.next_due_at,
             )
@@ -232,6 +239,7 @@ class Working:
             repeat_at=self.repeat_at,
             has_news=self.has_news,
             pending=self.pending,
+            has_muted=self.has_muted,
             is_flush_failed=self.is_flush_failed,
             incidents=self.incidents,
             incident=None if incident is None or incident.resolved_at is not None else incident,

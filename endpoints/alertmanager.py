@@ -16,7 +16,9 @@ from adapters.wiring import ports, utc_now
 from domain.configuration.text import hide_secrets
 from domain.errors import RejectedError
 from domain.groups import Head
-from domain.listing import list_alerts, list_groups, list_receivers, read_selection
+from domain.inhibition import SourceKey
+from domain.listing import Standing, list_alerts, list_groups, list_receivers, read_selection
+from domain.muting import source_keys
 from domain.routing import GroupId
 from domain.times import print_milliseconds
 from endpoints.pipeline import endpoint, refuse_unknown_paths
@@ -39,22 +41,16 @@ STARTED_AT = utc_now()
 async def get_alerts(request: func.HttpRequest) -> func.HttpResponse:
     """The alerts that have not ended, by fingerprint; waits for those acknowledged just now, for a second at most."""
     selection = read_selection(parameters(request))
-    await ports().queues.passed(LONGEST_WAIT_SECONDS)
-    copies = await ports().groups.list_members()
-    situation = await ports().configurations.gather()
-    heads, now = await _heads(), ports().clock()
-    return await _render(len(copies), lambda: list_alerts(copies, heads, situation, selection, now))
+    standing = await _gather()
+    return await _render(len(standing.copies), lambda: list_alerts(standing, selection))
 
 
 @endpoint(blueprint, "GET", "api/v2/alerts/groups")
 async def get_alert_groups(request: func.HttpRequest) -> func.HttpResponse:
     """The groups with their alerts, by labels and receiver; waits as `get_alerts` does."""
     selection = read_selection(parameters(request))
-    await ports().queues.passed(LONGEST_WAIT_SECONDS)
-    copies = await ports().groups.list_members()
-    situation = await ports().configurations.gather()
-    heads, now = await _heads(), ports().clock()
-    return await _render(len(copies), lambda: list_groups(copies, heads, situation, selection, now))
+    standing = await _gather()
+    return await _render(len(standing.copies), lambda: list_groups(standing, selection))
 
 
 @endpoint(blueprint, "GET", "api/v2/receivers")
@@ -100,6 +96,18 @@ def parameters(request: func.HttpRequest) -> Mapping[str, Sequence[str]]:
         return parse_qs(urlsplit(request.url).query, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
         raise RejectedError(f"the query is not UTF-8: {error}") from error
+
+
+async def _gather() -> Standing:
+    await ports().queues.passed(LONGEST_WAIT_SECONDS)
+    copies = await ports().groups.list_members()
+    situation = await ports().configurations.gather()
+    keys: frozenset[SourceKey] = frozenset()
+    if situation.configuration.inhibit_rules:
+        labels = [member.alert.labels for _, member in copies]
+        keys = await asyncio.to_thread(source_keys, labels, situation)
+    sources = await ports().sources.get_sources(keys)
+    return Standing(copies, await _heads(), situation, sources, ports().clock())
 
 
 async def _heads() -> dict[GroupId, Head]:

@@ -41,6 +41,7 @@ async def take_in(body: bytes) -> Sequence[str]:
     reading = read_alerts(body, door.receive(ports().clock()), situation.configuration.resolve_timeout)
     admission = door.admit(reading.alerts, situation)
     if admission.messages:
+        await ports().configurations.feed_sources(admission.alerts, situation.configuration)
         await ports().queues.send_events(admission.messages)
         door.remember(admission.alerts)
     return reading.problems

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import azure.functions as func
+from pydantic import Field, ValidationError
 from pydantic_core import to_json
 
 from adapters.wiring import ports
@@ -49,6 +50,14 @@ async def check_ready(request: func.HttpRequest) -> func.HttpResponse:
 # --- configurations -------------------------------------------------------------------------------------------------
 
 
+class ConfigurationFiles(Shape):
+    """The text of an alertmanager.yml, and of the template files that it names."""
+
+    configuration: str
+    templates: dict[str, str] = Field(default_factory=dict)
+    """By their names; of two definitions of one name in them, the later one counts."""
+
+
 class PushedConfiguration(Shape):
     """The version that is in force now."""
 
@@ -75,19 +84,47 @@ class ConfigurationInForce(Shape):
 @endpoint(blueprint, "POST", "-/reload")
 async def reload_configuration(request: func.HttpRequest) -> func.HttpResponse:
     """Put the configuration file in force as it is now; where it is wrong, all its problems are the answer (400)."""
-    configuration = await ports().configurations.reload()
-    return func.HttpResponse(f"OK, version {configuration.version} is in force\n", mimetype="text/plain")
+    configuration, notice = await ports().configurations.reload()
+    lines = [f"OK, version {configuration.version} is in force", *([notice] if notice else [])]
+    return func.HttpResponse("\n".join(lines) + "\n", mimetype="text/plain")
 
 
 @endpoint(blueprint, "POST", "api/v1/configuration")
 async def push_configuration(request: func.HttpRequest) -> func.HttpResponse:
-    """Put the posted text of an alertmanager.yml in force, whole, or say all that is wrong with it (400)."""
+    """Put the posted alertmanager.yml in force, whole, or say all that is wrong with it (400).
+
+    The body is its text, or with content type application/json a `ConfigurationFiles`.
+    """
+    if _content_type(request) == "application/json":
+        files = _files(request)
+        text, templates = files.configuration, tuple(files.templates.items())
+    else:
+        text, templates = _text(request), None
+    configuration = await ports().configurations.push(text, name="configuration", templates=templates)
+    return show(PushedConfiguration(version=configuration.version))
+
+
+def _content_type(request: func.HttpRequest) -> str:
+    return str(request.headers.get("content-type", "")).partition(";")[0].strip().lower()
+
+
+def _files(request: func.HttpRequest) -> ConfigurationFiles:
     try:
-        text = request.get_body().decode("utf-8-sig")
+        return ConfigurationFiles.model_validate_json(request.get_body())
+    except ValidationError as error:
+        found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors(include_url=False)]
+        complaints = [": ".join(part for part in parts if part) for parts in found]
+        raise RejectedError(
+            f'the body is not {{"configuration": "…", "templates": {{"name": "…"}}}}: {"; ".join(complaints)}'
+        ) from None
+
+
+def _text(request: func.HttpRequest) -> str:
+    try:
+        text: str = request.get_body().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise RejectedError(f"the configuration is not UTF-8: {error.reason} at byte {error.start}") from error
-    configuration = await ports().configurations.push(text, name="configuration")
-    return show(PushedConfiguration(version=configuration.version))
+    return text
 
 
 @endpoint(blueprint, "GET", "api/v1/configuration")

@@ -6,13 +6,15 @@ import asyncio
 import json
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from adapters.documents import decode, encode, kind_of
 from adapters.sqlite.journal import Journal
+from adapters.sqlite.searching import search
+from adapters.sqlite.sources import SqliteSourceStore
 from adapters.sqlite.table import UNKNOWN, Key, Row, Table, WriteBehind
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError, UnavailableError
@@ -33,6 +35,9 @@ from domain.notifications import NotificationLog
 from domain.routing import GroupId
 
 HEADS_CACHED = 50_000
+ENTRIES_AT_ONCE = 25
+"""So many are decoded before others run: an entry may hold the alerts of a whole request."""
+
 MANY = 2000
 """Rows that are decoded in a thread rather than on the loop."""
 
@@ -56,8 +61,9 @@ class _Cached:
 class SqliteGroupStore:
     """Asks `decide` once for what it loads, since nobody else writes; its effects join the group commit."""
 
-    def __init__(self, journal: Journal, clock: Callable[[], float]) -> None:
+    def __init__(self, journal: Journal, sources: SqliteSourceStore, clock: Callable[[], float]) -> None:
         self._journal = journal
+        self._sources = sources
         self._clock = clock
         self._rows = WriteBehind(journal, [HEADS, MEMBERS, LOGS, INCIDENTS])
         self._heads: dict[GroupId, _Cached] = {}
@@ -95,16 +101,17 @@ class SqliteGroupStore:
         return GroupState(cached.head, self._named_members(cached, names), None, is_complete=False)
 
     def _load_wanted(self, state: GroupState, group_id: GroupId, wanted: Wanted) -> GroupState:
-        logs = [decode(NotificationLog, row[2]) for row in self._group_rows(LOGS, group_id)]
+        logs, members, is_complete = state.logs, state.members, state.is_complete
+        if logs is None:
+            found = [decode(NotificationLog, row[2]) for row in self._group_rows(LOGS, group_id)]
+            logs = {log.integration: log for log in found}
         if wanted.members is None:
             members = {row[1]: decode(Member, row[3]) for row in self._group_rows(MEMBERS, group_id)}
-        else:
-            cached = self._find_head(group_id)
-            assert cached is not None
-            members = {**state.members, **self._named_members(cached, wanted.members)}
-        return GroupState(
-            state.head, members, {log.integration: log for log in logs}, is_complete=wanted.members is None
-        )
+            is_complete = True
+        elif wanted.members and (cached := self._find_head(group_id)):
+            members = {**members, **self._named_members(cached, wanted.members)}
+        sources = {**state.sources, **{key: self._sources.find(key) for key in wanted.sources}}
+        return GroupState(state.head, members, logs, is_complete, sources)
 
     def _group_rows(self, table: Table, group_id: GroupId) -> list[tuple[Any, ...]]:
         rows = self._journal.db.execute(f"select * from {table.name} where group_id = ?", (group_id,)).fetchall()
@@ -307,10 +314,27 @@ class SqliteGroupStore:
     async def list_entries(
         self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000
     ) -> Sequence[LogEntry]:
-        cached = self._find_head(group_id)
         entries: list[LogEntry] = []
+        for entry in self._entries_back(group_id):
+            if len(entries) == limit:
+                break
+            if incident is None or entry.incident == incident:
+                entries.append(entry)
+            elif entries:
+                break  # an incident's entries stand together
+        return entries[::-1]
+
+    async def walk_entries(self, group_id: GroupId) -> AsyncGenerator[LogEntry]:
+        for place, entry in enumerate(self._entries_back(group_id), start=1):
+            yield entry
+            if place % ENTRIES_AT_ONCE == 0:
+                await asyncio.sleep(0)
+
+    def _entries_back(self, group_id: GroupId) -> Iterator[LogEntry]:
+        """The group's entries from the latest one back: each names the one before."""
+        cached = self._find_head(group_id)
         number = cached.last_entry if cached else 0
-        while number and len(entries) < limit:
+        while number:
             row = (
                 self._entries.get(number)
                 or self._journal.db.execute(
@@ -320,12 +344,20 @@ class SqliteGroupStore:
             if row is None:
                 break  # older than is kept
             number = row[0]
-            entry = decode(LogEntry, row[2])
-            if incident is None or entry.incident == incident:
-                entries.append(entry)
-            elif entries:
-                break  # an incident's entries stand together
-        return entries[::-1]
+            yield decode(LogEntry, row[2])
+
+    async def find_groups(self, fingerprint: Fingerprint) -> Sequence[GroupId]:
+        # What has not reached its table yet is looked at first: meanwhile it may be written there, not the other way.
+        rows = self._rows.all_rows(MEMBERS)
+        held = {key[0]: row[2] for key, row in rows.items() if key[1] == fingerprint and row is not None}
+        fresh = [document for _, _, document in reversed(self._entries.values())]
+        try:
+            stored, named = await asyncio.to_thread(search, self._journal.path, fingerprint, fresh)
+        except sqlite3.Error as error:
+            raise UnavailableError(f"the store failed: {error}") from error
+        held = {id: dropped for id, dropped in stored.items() if (id, fingerprint) not in rows} | held
+        by_presence = sorted(held, key=lambda id: held[id] is not None)
+        return list(dict.fromkeys([*by_presence, *named]))
 
     async def forget(self, now: datetime) -> None:
         with self._journal.writing() as db:

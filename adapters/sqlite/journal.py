@@ -15,7 +15,7 @@ from domain.errors import UnavailableError
 
 type Durability = Literal["process", "power"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 # The four tables of `adapters/sqlite/table.py` are written behind; `redo` holds what they lack until then.
 SCHEMA = """
@@ -47,6 +47,19 @@ create table policy (name text primary key, document blob not null) without rowi
 create table configurations (version text primary key, at real not null, text text not null) without rowid;
 create table silences (id text primary key, document blob not null) without rowid;
 """
+
+# What each version added: a file of an older one is brought up to date when it is opened.
+ADDED = {
+    2: """
+create table sources (key text not null, fingerprint text not null, kept_until real not null, document blob not null,
+    primary key (key, fingerprint)) without rowid;
+create index sources_kept on sources (kept_until);
+create table shadow_records (id text primary key, at real not null, side text not null, receiver text not null,
+    document blob not null) without rowid;
+create index shadow_records_at on shadow_records (at, id);
+create index shadow_records_heard on shadow_records (receiver, at) where side = 'alertmanager';
+""",
+}
 
 LARGEST_LOG_BYTES = 64 * 1024 * 1024
 """A log that a storm made longer is cut to this when it begins anew."""
@@ -101,6 +114,7 @@ class Journal:
         except sqlite3.Error as error:
             self._lock.close()
             raise UnavailableError(f"{path} cannot be opened: {error}") from error
+        self.path = path
         self.is_closed = False
         self._checkpointer = Checkpointer(self.db, path)
         self._participants: list[Participant] = []
@@ -113,7 +127,7 @@ class Journal:
     def _prepare(self, durability: Durability) -> None:
         execute = self.db.execute
         (version,) = execute("pragma user_version").fetchone()
-        if version not in (0, SCHEMA_VERSION):
+        if not 0 <= version <= SCHEMA_VERSION:
             raise sqlite3.DatabaseError(f"its schema has version {version}, this program writes {SCHEMA_VERSION}")
         execute("pragma journal_mode = wal")
         # NORMAL survives kill -9: what was written lies with the operating system. FULL waits for the disk.
@@ -122,8 +136,10 @@ class Journal:
         execute("pragma wal_autocheckpoint = 0")
         execute(f"pragma journal_size_limit = {LARGEST_LOG_BYTES}")
         execute("pragma temp_store = memory")
-        if version == 0:
-            self.db.executescript(f"begin;{SCHEMA}pragma user_version = {SCHEMA_VERSION};commit;")
+        if version < SCHEMA_VERSION:
+            scripts = [SCHEMA] if version == 0 else []
+            scripts += [script for added, script in ADDED.items() if added > version]
+            self.db.executescript(f"begin;{''.join(scripts)}pragma user_version = {SCHEMA_VERSION};commit;")
 
     def join(self) -> None:
         """Begin a group commit, or join the one under way; it happens when the loop has run what is ready now."""

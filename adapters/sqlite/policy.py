@@ -49,7 +49,8 @@ class SqlitePolicyStore:
     async def heard(self, now: datetime, *, resumed: bool) -> PolicyHead:
         def hear(head: PolicyHead) -> PolicyHead:
             since = now if resumed or head.listening_since is None else head.listening_since
-            return replace(head, listening_since=since, heard_at=now)
+            silent_since = head.heard_at if resumed else head.silent_since
+            return replace(head, listening_since=since, silent_since=silent_since, heard_at=now)
 
         head = self.change(hear)
         await self._journal.committed()

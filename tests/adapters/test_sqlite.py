@@ -25,6 +25,7 @@ from adapters.sqlite.groups import SqliteGroupStore
 from adapters.sqlite.journal import SCHEMA_VERSION, Journal
 from adapters.sqlite.policy import SqlitePolicyStore
 from adapters.sqlite.silences import SqliteSilenceStore
+from adapters.sqlite.sources import SqliteSourceStore
 from domain.errors import NotFoundError, UnavailableError
 from domain.groups import Decide, Decision, GroupState, Outgone, Tally, Transaction, Wanted
 from domain.notifications import NotificationLog
@@ -99,7 +100,7 @@ async def opened(folder: Path, clock: Callable[[], float] = NOON.timestamp) -> A
     journal = Journal(folder / "tocsin.db")
     try:
         groups, broker, policy = (
-            SqliteGroupStore(journal, clock),
+            SqliteGroupStore(journal, SqliteSourceStore(journal), clock),
             SqliteBroker(journal, clock),
             SqlitePolicyStore(journal),
         )

@@ -13,6 +13,7 @@ from adapters.settings import Settings
 from adapters.wiring import Ports, wire
 from devhost.pumps import LocalBroker
 from domain.groups import GroupStore
+from domain.inhibition import SourceStore
 from domain.queues import Queues
 from domain.silences import SilenceStore
 from domain.situations import PolicyStore
@@ -74,3 +75,8 @@ def policy(home: Ports) -> PolicyStore:
 @pytest.fixture
 def silences(home: Ports) -> SilenceStore:
     return home.silences
+
+
+@pytest.fixture
+def sources(home: Ports) -> SourceStore:
+    return home.sources

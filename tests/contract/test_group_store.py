@@ -98,6 +98,46 @@ async def whole(store: GroupStore) -> GroupState:
     return (await states(store, Wanted()))[-1]
 
 
+class TestFindGroups:
+    async def test_the_groups_that_hold_it_come_first(self, store: GroupStore) -> None:
+        await put(store, 1, Decision(members=[replace(DB, dropped_at=NOON)]))
+        await put(store, 2, Decision(members=[DB, WEB]))
+        await put(store, 3, Decision(members=[WEB]))
+        assert list(await store.find_groups(name(DB))) == [group_id(2), group_id(1)]
+
+    async def test_then_those_whose_entries_name_it_the_latest_first(self, store: GroupStore) -> None:
+        fired = Reason(ReasonCode.FIRED, fingerprints=(name(DB),))
+        await put(store, 1, Decision(entry=entry(1, at=NOON, reasons=(fired,))))
+        await put(store, 2, Decision(entry=entry(2, at=NOON + SECOND, reported=reported(DB.alert, group=2))))
+        await put(store, 3, Decision(members=[DB], entry=entry(3, at=NOON + MINUTE, reasons=(fired,))))
+        assert list(await store.find_groups(name(DB))) == [group_id(3), group_id(2), group_id(1)]
+
+    async def test_a_group_in_which_it_only_mutes_another_is_none_of_its(self, store: GroupStore) -> None:
+        inhibited = Reason(ReasonCode.INHIBITED, "a rule", fingerprints=(name(WEB),), by=name(DB))
+        await put(store, decision=Decision(members=[WEB], entry=entry(reasons=(inhibited,))))
+        assert list(await store.find_groups(name(DB))) == []
+
+    async def test_a_forgotten_tombstone_leaves_the_entries(self, store: GroupStore) -> None:
+        dropped = replace(DB, dropped_at=NOON)
+        fired = Reason(ReasonCode.FIRED, fingerprints=(name(DB),))
+        await put(store, decision=Decision(members=[dropped], entry=entry(reasons=(fired,))))
+        await put(store, decision=Decision(forgotten=[name(DB)]), revision=2)
+        assert list(await store.find_groups(name(DB))) == [GROUP]
+        assert list(await store.find_groups(name(WEB))) == []
+
+
+class TestWalkEntries:
+    async def test_the_latest_come_first(self, store: GroupStore) -> None:
+        for revision in range(1, 61):
+            await put(store, decision=Decision(entry=entry(revision=revision)), revision=revision)
+            await put(store, 2, Decision(entry=entry(2, revision=revision)), revision=revision)
+        seen = [entry async for entry in store.walk_entries(GROUP)]
+        assert [(one.group_id, one.revision) for one in seen] == [(GROUP, number) for number in range(60, 0, -1)]
+
+    async def test_a_group_that_is_not_there_has_none(self, store: GroupStore) -> None:
+        assert [entry async for entry in store.walk_entries(GROUP)] == []
+
+
 class TestTransact:
     async def test_a_group_that_is_not_there_is_complete_and_empty(self, store: GroupStore) -> None:
         assert await states(store, names=(name(DB),)) == [GroupState(None, {}, None, is_complete=True)]

@@ -28,7 +28,9 @@ class TestHead:
     async def test_listening_begins_anew_after_a_gap(self, policy: PolicyStore) -> None:
         await policy.heard(NOON, resumed=False)
         await policy.heard(NOON + HOUR, resumed=True)
-        assert await policy.get_head() == PolicyHead(listening_since=NOON + HOUR, heard_at=NOON + HOUR)
+        assert await policy.get_head() == PolicyHead(
+            listening_since=NOON + HOUR, heard_at=NOON + HOUR, silent_since=NOON
+        )
 
     async def test_changes_at_once_do_not_undo_each_other(self, policy: PolicyStore, silences: SilenceStore) -> None:
         await policy.heard(NOON, resumed=True)
@@ -38,7 +40,7 @@ class TestHead:
             silences.upsert_silence(silence()),
             policy.heard(NOON + HOUR + MINUTE, resumed=False),
         )
-        assert await policy.get_head() == PolicyHead("v1", 1, NOON + HOUR, NOON + HOUR + MINUTE)
+        assert await policy.get_head() == PolicyHead("v1", 1, NOON + HOUR, NOON + HOUR + MINUTE, silent_since=NOON)
 
 
 class TestConfigurations:

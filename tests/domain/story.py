@@ -43,13 +43,15 @@ from domain.groups import (
     ReasonCode,
     Tally,
     Tick,
-    Woken,
     shard,
 )
 from domain.incidents import decide
-from domain.labels import Fingerprint, fingerprint
+from domain.inhibition import SourceKey, Sources, source_reports, with_reports
+from domain.labels import Fingerprint, fingerprint, match_all
+from domain.matchers import parse_matchers
 from domain.notifications import Delivery, NotificationLog, NotificationReason, Settled, unpack
 from domain.routing import GroupId
+from domain.silences import NO_SILENCES, Silence, Silences
 from domain.situations import Situation
 from tests.builders import MINUTE, NOON, SECOND
 
@@ -181,18 +183,26 @@ class Stored:
     entries: list[LogEntry] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
 
-    def ask(self, event: Event, situation: Situation, now: datetime, names: Collection[Fingerprint]) -> Decision:
+    def ask(
+        self,
+        event: Event,
+        situation: Situation,
+        now: datetime,
+        names: Collection[Fingerprint],
+        sources: Mapping[SourceKey, Sources] | None = None,
+    ) -> Decision:
         """Ask as `GroupStore.transact` promises: the head and the named members first, then what is wanted."""
         state = GroupState(self.head, self._named(names), None, is_complete=self.head is None)
         for _ in range(4):
             answer = decide(state, event, situation, now)
             if isinstance(answer, Decision):
                 return answer
+            loaded = {**state.sources, **{key: (sources or {}).get(key, {}) for key in answer.sources}}
             if answer.members is None:
-                state = GroupState(state.head, dict(self.members), dict(self.logs), is_complete=True)
+                state = GroupState(state.head, dict(self.members), dict(self.logs), True, loaded)
             else:
                 members = {**state.members, **self._named(answer.members)}
-                state = GroupState(state.head, members, dict(self.logs), is_complete=False)
+                state = GroupState(state.head, members, dict(self.logs), state.is_complete, loaded)
         raise AssertionError(f"wants more and more for {event}")
 
     def _named(self, names: Collection[Fingerprint]) -> dict[Fingerprint, Member]:
@@ -273,11 +283,14 @@ class Story:
         self.ticks = ticks
         self.lag = lag
         self.listening_since = start
+        self.silent_since: datetime | None = None
         self.is_listening = True
         self.answers: dict[str, list[Answer]] = {}
         """By receiver, or `receiver[integration]`: its answers in order, the last one for good; `OK` without any."""
         self.groups: dict[GroupId, Stored] = {}
         self.incidents: dict[str, Incident] = {}
+        self.sources: dict[SourceKey, Sources] = {}
+        self.silences: dict[str, Silence] = {}
         self.acknowledged: list[Acknowledged] = []
         self.pages: list[Page] = []
         self.due: list[Delivery] = []
@@ -399,6 +412,7 @@ class Story:
     def post(self, *alerts: Alert) -> Self:
         """One request, as the door has read and stamped it."""
         admission = self.door.admit(alerts, self.situation)
+        self._feed(admission.alerts)
         self.enqueue(admission.messages)
         self.door.remember(admission.alerts)
         if admission.alerts:
@@ -413,15 +427,52 @@ class Story:
 
     def _take_again(self, request: Acknowledged) -> None:
         self.acknowledged.append(request)
+        self._feed(request.alerts)
         self.enqueue(self.door.route(request.alerts, self.situation))
 
     def reload(self, configuration: str) -> Self:
         """Put another configuration in force: every live group is woken (rule 12)."""
+        known = {rule.id for rule in self.configuration.inhibit_rules}
         self.configuration = read(configuration)
+        fresh = {rule.id for rule in self.configuration.inhibit_rules} - known
+        self.sources = {key: found for key, found in self.sources.items() if key[:16] not in fresh}
+        self._feed([member.alert for stored in self.groups.values() for member in stored.present])
         for group_id, stored in list(self.groups.items()):
             if stored.head is not None and stored.head.present:
                 self.at(self.now, partial(self.fold, Tick(group_id, self.now)), is_ours=True)
         return self.run(timedelta(0))
+
+    def silence(self, matchers: str, duration: timedelta, *, by: str = "ann", comment: str = "") -> str:
+        """A person silences what these matchers select, from now on; returns the silence's id."""
+        id = f"silence-{len(self.silences) + 1}"
+        silence = Silence(id, parse_matchers(matchers), self.now, self.now + duration, by, comment, self.now)
+        self.silences[id] = silence
+        self._wake(silence, "began")
+        self.at(silence.ends_at, partial(self._ended, id), is_ours=True)
+        return id
+
+    def end_silence(self, id: str) -> Self:
+        """A person ends it before its time."""
+        self.silences[id] = replace(self.silences[id], ends_at=self.now)
+        self._wake(self.silences[id], "was ended")
+        return self.run(timedelta(0))
+
+    def change_silence(self, id: str, duration: timedelta) -> Self:
+        """A person has it end so much from now instead."""
+        self.silences[id] = replace(self.silences[id], ends_at=self.now + duration)
+        self._wake(self.silences[id], "changed")
+        self.at(self.silences[id].ends_at, partial(self._ended, id), is_ours=True)
+        return self.run(timedelta(0))
+
+    def _ended(self, id: str) -> None:
+        if self.silences[id].ends_at == self.now:
+            self._wake(self.silences[id], "ended")
+
+    def _wake(self, silence: Silence, what: str) -> None:
+        for group_id, stored in list(self.groups.items()):
+            if any(match_all(silence.matchers, member.alert.labels) for member in stored.present):
+                tick = Tick(group_id, self.now, f"silence {silence.id} {what}")
+                self.at(self.now, partial(self.fold, tick), is_ours=True)
 
     def stop(self) -> Self:
         """Tocsin ends; sources find nobody, and whatever it had to do waits."""
@@ -434,7 +485,7 @@ class Story:
         self.is_listening = True
         self.door = Door(f"door-{next(self._doors)}")
         if self.now - self._stopped_at > RESUMED_AFTER:
-            self.listening_since = self.now
+            self.listening_since, self.silent_since = self.now, self._stopped_at
         for act in self._held:
             self.at(self.now, act, is_ours=True)
         self._held.clear()
@@ -444,7 +495,13 @@ class Story:
 
     @property
     def situation(self) -> Situation:
-        return Situation(self.configuration, self.listening_since, self.is_strict)
+        silences = Silences(self.silences.values()) if self.silences else NO_SILENCES
+        return Situation(self.configuration, self.listening_since, self.is_strict, silences, self.silent_since)
+
+    def _feed(self, alerts: Iterable[Alert]) -> None:
+        """As the door does before it enqueues, as messages are addressed anew, and as a configuration takes effect."""
+        for key, sources in source_reports(alerts, self.configuration.inhibit_rules).items():
+            self.sources[key] = with_reports(self.sources.get(key, {}), sources, self.now)
 
     def enqueue(self, messages: Iterable[GroupEvents]) -> None:
         """Queue `groups`: in order within each shard."""
@@ -456,6 +513,7 @@ class Story:
 
     def _fold_message(self, message: GroupEvents) -> None:
         if message.configuration_version != self.configuration.version:
+            self._feed(message.alerts)
             self.enqueue(self.door.route_anew(message, self.situation))
             return
         for event in message.events:
@@ -468,7 +526,7 @@ class Story:
         if isinstance(event, Tick):
             self.ticked.append(event)
         before = stored.head.flushed_at if stored.head else None
-        decision = stored.ask(event, self.situation, self.now, event.names)
+        decision = stored.ask(event, self.situation, self.now, event.names, self.sources)
         if decision.head is not None:
             stored.write(decision)
             after = decision.head.flushed_at
@@ -503,6 +561,9 @@ class Story:
         self.fold(tick)
 
     def _deliver(self, delivery: Delivery) -> None:
+        if delivery.not_before and delivery.not_before > self.now:
+            self.at(delivery.not_before, partial(self._deliver, delivery), is_ours=True)
+            return
         answer = self._answer(delivery)
         # As `adapters.delivery` does: an attempt is cut off shortly before the deadline.
         last = delivery.deadline - MARGIN
@@ -548,7 +609,7 @@ class Story:
 
     def _check_again(self, stored: Stored, event: Event, first: Decision) -> None:
         """Folding the same in again changes nothing: queues deliver twice."""
-        again = stored.ask(event, self.situation, self.now, event.names)
+        again = stored.ask(event, self.situation, self.now, event.names, self.sources)
         if again.entry and first.entry and [reason.code for reason in again.entry.reasons] == [ReasonCode.LATE]:
             # Each late result is a line of the trail, and nothing else.
             assert [reason.code for reason in first.entry.reasons] == [ReasonCode.LATE]
@@ -574,6 +635,7 @@ class Story:
             assert (head.next_due_at, head.flushed_at, head.earliest_end) == (None, None, None)
             assert head.incident is None
             assert not head.has_news
+            assert not head.has_muted
             assert not head.is_flush_failed
             return
         assert head.flushed_at is not None or head.next_due_at is not None
@@ -586,7 +648,7 @@ class Story:
         if firing and head.flushed_at is not None:
             assert head.earliest_end is not None
             assert head.earliest_end <= min(ends)
-        if head.flushed_at is not None and (head.has_news or head.pending or head.is_flush_failed):
+        if head.flushed_at is not None and (head.has_news or head.has_muted or head.pending or head.is_flush_failed):
             assert head.next_due_at is not None, "something is undone, and nothing is due"
             assert head.next_due_at <= max(head.flushed_at, self.now) + route.group_interval
         if head.next_due_at is not None:
@@ -655,7 +717,13 @@ class Story:
 
 
 def _is_flushed(decision: Decision) -> bool:
-    looked = {ReasonCode.NOTIFY, ReasonCode.NO_NEWS, ReasonCode.NEVER_TOLD, ReasonCode.NO_INTEGRATION}
+    looked = {
+        ReasonCode.ALL_MUTED,
+        ReasonCode.NOTIFY,
+        ReasonCode.NO_NEWS,
+        ReasonCode.NEVER_TOLD,
+        ReasonCode.NO_INTEGRATION,
+    }
     return decision.entry is not None and any(reason.code in looked for reason in decision.entry.reasons)
 
 
@@ -673,13 +741,14 @@ def explain_again(
     versions = {read(text).version: read(text) for text in configurations}
     stored = Stored()
     for entry in entries:
-        event: Event = Woken(entry.group_id)
+        event: Event
         if entry.reported is not None:
             event = entry.reported
         elif entry.settled is not None:
             event = entry.settled
-        elif entry.due_at is not None:
-            event = Tick(entry.group_id, entry.due_at)
+        else:
+            assert entry.due_at is not None
+            event = Tick(entry.group_id, entry.due_at, entry.why)
         if stored.head is not None:
             # Ticks that only sent the next one left no entry, and deliveries are named by the revision.
             stored.head = replace(stored.head, revision=entry.revision - 1)

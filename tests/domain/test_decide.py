@@ -21,7 +21,6 @@ from domain.groups import (
     Reported,
     Tick,
     Wanted,
-    Woken,
 )
 from domain.incidents import DOORS_REMEMBERED, decide
 from domain.notifications import Settled, pack, unpack
@@ -95,8 +94,8 @@ def test_a_tick_wants_everything_only_where_the_group_is_due() -> None:
     tick = Tick(story.head.id, due_at)
     assert decide(partly(story), tick, situation(), story.now) == Wanted(), "it may come early"
     assert decide(partly(story), replace(tick, due_at=NOON), situation(), story.now) == NO_NEWS
-    assert decide(partly(story), Woken(story.head.id), situation(), due_at) == Wanted()
-    assert decide(partly(story), Woken(story.head.id), situation(), story.now) == NO_NEWS
+    assert decide(partly(story), Tick(story.head.id, NOON), situation(), due_at) == Wanted()
+    assert decide(partly(story), Tick(story.head.id, NOON), situation(), story.now) == NO_NEWS
 
 
 def test_a_result_wants_the_logs_and_then_those_it_drops() -> None:
@@ -118,7 +117,7 @@ def test_a_result_wants_the_logs_and_then_those_it_drops() -> None:
 def test_another_configuration_wants_everything() -> None:
     story = Story(PLAIN).fire("db", lease=LONG).run(MINUTE)
     other = situation(configuration(repeat="5h"))
-    for event in (Woken(story.head.id), Settled(story.head.id, "x", 0, is_delivered=True, settled_at=NOON)):
+    for event in (Tick(story.head.id, story.now), Settled(story.head.id, "x", 0, is_delivered=True, settled_at=NOON)):
         assert decide(partly(story), event, other, story.now) == Wanted()
 
 
@@ -255,8 +254,8 @@ def test_stopped_for_twice_the_lease_and_re_sent_tells_nothing() -> None:
 def test_stopped_and_not_re_sent_resolves_one_lease_after_the_start() -> None:
     story = Story(PLAIN, resend_every=MINUTE).fire("db").run(20 * MINUTE)
     story.stop().fall_silent("db").run(8 * MINUTE).begin().run(HOUR)
-    # It began at 0:28, and so does its grid, for a whole interval was missed; the lease ended at 0:32.
-    assert story.told() == [FIRST, "0:33:00 team: db resolved (all alerts resolved)"]
+    # It began at 0:28, so the lease ended at 0:32; nothing was due while it was stopped, so the grid is the old one.
+    assert story.told() == [FIRST, "0:35:30 team: db resolved (all alerts resolved)"]
 
 
 def test_a_short_stop_changes_no_lease() -> None:

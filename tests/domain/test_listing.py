@@ -10,7 +10,17 @@ from domain.configuration.file import read_configuration
 from domain.errors import RejectedError
 from domain.groups import Head, Member
 from domain.labels import Matcher, MatchType, fingerprint
-from domain.listing import Selection, list_alerts, list_groups, list_receivers, matches_filter, read_selection
+from domain.listing import (
+    Selection,
+    ShownAlert,
+    ShownGroup,
+    Standing,
+    list_alerts,
+    list_groups,
+    list_receivers,
+    matches_filter,
+    read_selection,
+)
 from domain.routing import GroupId
 from domain.situations import Situation
 
@@ -47,6 +57,18 @@ def alert(ends_at: datetime = NOON + HOUR, received_at: datetime = NOON, **label
     return Alert(fingerprint(labels), labels, {"summary": "full"}, NOON - HOUR, ends_at, received_at)
 
 
+def shown_alerts(
+    copies: Copies, heads: dict[GroupId, Head], situated: Situation, selection: Selection, now: datetime
+) -> list[ShownAlert]:
+    return list_alerts(Standing(copies, heads, situated, {}, now), selection)
+
+
+def shown_groups(
+    copies: Copies, heads: dict[GroupId, Head], situated: Situation, selection: Selection, now: datetime
+) -> list[ShownGroup]:
+    return list_groups(Standing(copies, heads, situated, {}, now), selection)
+
+
 def spread(*alerts: Alert, configuration: Configuration = CONFIGURATION) -> tuple[Copies, dict[GroupId, Head]]:
     """These alerts in all their groups, and the heads of these."""
     copies: Copies = []
@@ -67,7 +89,7 @@ def situation(*, is_strict: bool = True, listening_since: datetime = NOON - HOUR
 
 def names(*alerts: Alert, selection: Selection = EVERYTHING, now: datetime = NOON) -> list[str]:
     """The `alertname` labels of those listed."""
-    listed = list_alerts(*spread(*alerts), situation(), selection, now)
+    listed = shown_alerts(*spread(*alerts), situation(), selection, now)
     return [shown["labels"]["alertname"] for shown in listed]
 
 
@@ -76,7 +98,7 @@ def names(*alerts: Alert, selection: Selection = EVERYTHING, now: datetime = NOO
 
 def test_an_alert_is_shown_as_alertmanager_shows_it() -> None:
     one = replace(alert(received_at=NOON + timedelta(microseconds=1_999)), generator_url="http://prometheus/graph")
-    assert list_alerts(*spread(one), situation(), EVERYTHING, NOON) == [
+    assert shown_alerts(*spread(one), situation(), EVERYTHING, NOON) == [
         {
             "annotations": {"summary": "full"},
             "endsAt": "2026-11-22T13:00:00.000Z",
@@ -92,12 +114,12 @@ def test_an_alert_is_shown_as_alertmanager_shows_it() -> None:
 
 
 def test_an_alert_without_a_generator_url_shows_none() -> None:
-    (shown,) = list_alerts(*spread(alert()), situation(), EVERYTHING, NOON)
+    (shown,) = shown_alerts(*spread(alert()), situation(), EVERYTHING, NOON)
     assert "generatorURL" not in shown
 
 
 def test_an_alert_of_several_groups_is_listed_once_with_their_receivers_in_the_routes_order() -> None:
-    (shown,) = list_alerts(*spread(alert(alertname="Slow", team="db")), situation(), EVERYTHING, NOON)
+    (shown,) = shown_alerts(*spread(alert(alertname="Slow", team="db")), situation(), EVERYTHING, NOON)
     assert shown["receivers"] == [
         {"name": "zebra", "labels": {"owner": "dba", "name": "zebra"}},
         {"name": "ape", "labels": {"owner": "web", "name": "ape"}},
@@ -105,7 +127,7 @@ def test_an_alert_of_several_groups_is_listed_once_with_their_receivers_in_the_r
 
 
 def test_alerts_are_listed_by_fingerprint() -> None:
-    listed = list_alerts(*spread(*[alert(alertname=f"a{n}") for n in range(20)]), situation(), EVERYTHING, NOON)
+    listed = shown_alerts(*spread(*[alert(alertname=f"a{n}") for n in range(20)]), situation(), EVERYTHING, NOON)
     fingerprints = [shown["fingerprint"] for shown in listed]
     assert len(fingerprints) == 20
     assert fingerprints == sorted(fingerprints)
@@ -116,22 +138,22 @@ def test_of_copies_that_differ_the_youngest_is_shown(order: int) -> None:
     copies, heads = spread(alert(alertname="Slow", team="db"))
     group_id, member = copies[1]
     copies[1] = (group_id, replace(member, alert=alert(NOON + 2 * HOUR, NOON + MINUTE, alertname="Slow", team="db")))
-    (shown,) = list_alerts(copies[::order], heads, situation(), EVERYTHING, NOON)
+    (shown,) = shown_alerts(copies[::order], heads, situation(), EVERYTHING, NOON)
     assert shown["endsAt"] == "2026-11-22T14:00:00.000Z"
     assert [receiver["name"] for receiver in shown["receivers"]] == ["zebra", "ape"]
 
 
 def test_a_copy_whose_group_has_just_died_is_left_out() -> None:
     copies, _ = spread(alert())
-    assert list_alerts(copies, {}, situation(), EVERYTHING, NOON) == []
+    assert shown_alerts(copies, {}, situation(), EVERYTHING, NOON) == []
 
 
 def test_a_receiver_of_an_older_configuration_is_shown_all_the_same() -> None:
     older = read_configuration("route: {receiver: gone, labels: {a: b}}\nreceivers: [{name: gone}]")
     copies, heads = spread(alert(), configuration=older)
-    (shown,) = list_alerts(copies, heads, situation(), EVERYTHING, NOON)
+    (shown,) = shown_alerts(copies, heads, situation(), EVERYTHING, NOON)
     assert shown["receivers"] == [{"name": "gone", "labels": {"name": "gone"}}]
-    (group,) = list_groups(copies, heads, situation(), EVERYTHING, NOON)
+    (group,) = shown_groups(copies, heads, situation(), EVERYTHING, NOON)
     assert group["routeLabels"] == {}
 
 
@@ -151,8 +173,8 @@ def test_a_receiver_of_an_older_configuration_is_shown_all_the_same() -> None:
     ],
 )
 def test_an_alert_is_listed_until_its_lease_ends(situated: Situation, now: datetime, is_listed: bool) -> None:
-    assert bool(list_alerts(*spread(alert()), situated, EVERYTHING, now)) == is_listed
-    assert bool(list_groups(*spread(alert()), situated, EVERYTHING, now)) == is_listed
+    assert bool(shown_alerts(*spread(alert()), situated, EVERYTHING, now)) == is_listed
+    assert bool(shown_groups(*spread(alert()), situated, EVERYTHING, now)) == is_listed
 
 
 def test_a_resolved_alert_is_not_listed() -> None:
@@ -195,7 +217,7 @@ def test_a_selection(parameters: dict[str, list[str]], listed: Sequence[str]) ->
     alerts = (alert(alertname="Disk"), alert(alertname="Slow", team="db"), alert(alertname="Web", team="web"))
     selection = read_selection(parameters)
     assert sorted(names(*alerts, selection=selection)) == listed
-    groups = list_groups(*spread(*alerts), situation(), selection, NOON)
+    groups = shown_groups(*spread(*alerts), situation(), selection, NOON)
     assert sorted({shown["labels"]["alertname"] for group in groups for shown in group["alerts"]}) == listed
 
 
@@ -271,7 +293,7 @@ def test_groups_are_listed_by_labels_and_then_receiver() -> None:
     )
     alerts = [alert(a="1", c="1"), alert(b="1", c="1"), alert(a="2"), alert(a="1", x="y"), alert(d="1"), alert(b="1")]
     copies, heads = spread(*alerts, configuration=grouped)
-    groups = list_groups(copies, heads, Situation(grouped, NOON), EVERYTHING, NOON)
+    groups = shown_groups(copies, heads, Situation(grouped, NOON), EVERYTHING, NOON)
     assert [(group["labels"], group["receiver"]["name"]) for group in groups] == [
         ({}, "z"),
         ({"b": "1"}, "z"),  # who lacks the first name in question comes first
@@ -285,7 +307,7 @@ def test_groups_are_listed_by_labels_and_then_receiver() -> None:
 
 def test_a_group_shows_its_alerts_as_pages_do() -> None:
     alerts = [alert(alertname="Disk", instance=instance) for instance in ("c", "a", "b")]
-    (group,) = list_groups(*spread(*alerts), situation(), EVERYTHING, NOON)
+    (group,) = shown_groups(*spread(*alerts), situation(), EVERYTHING, NOON)
     assert [shown["labels"]["instance"] for shown in group["alerts"]] == ["a", "b", "c"]
     assert group["receiver"] == {"name": "default", "labels": {"name": "default"}}
     assert group["routeLabels"] == {}
@@ -293,10 +315,10 @@ def test_a_group_shows_its_alerts_as_pages_do() -> None:
 
 def test_in_groups_an_alert_has_the_receivers_asked_for_by_name() -> None:
     held = spread(alert(alertname="Slow", team="db"))
-    zebra_last = list_groups(*held, situation(), EVERYTHING, NOON)
+    zebra_last = shown_groups(*held, situation(), EVERYTHING, NOON)
     assert [group["receiver"]["name"] for group in zebra_last] == ["ape", "zebra"]
     assert [group["routeLabels"] for group in zebra_last] == [{}, {"tier": "1"}]
     for group in zebra_last:
         assert [receiver["name"] for receiver in group["alerts"][0]["receivers"]] == ["ape", "zebra"]
-    (only,) = list_groups(*held, situation(), read_selection({"receiver": ["zebra"]}), NOON)
+    (only,) = shown_groups(*held, situation(), read_selection({"receiver": ["zebra"]}), NOON)
     assert [receiver["name"] for receiver in only["alerts"][0]["receivers"]] == ["zebra"]

@@ -97,7 +97,7 @@ def test_news_where_resolves_are_not_sent(
         pytest.param("a", "", HOUR + TINY, HOUR, REPEAT, id="DD-7: when more has passed"),
         pytest.param("ab", "", HOUR + TINY, HOUR, ADDED, id="news comes before repeating"),
         pytest.param("", "", 2 * HOUR, HOUR, ALL_RESOLVED, id="DD-10: the entry still counts after twice the interval"),
-        pytest.param("", "", 2 * HOUR + TINY, HOUR, None, id="DD-10: later it does not, and none firing is no news"),
+        pytest.param("", "", 2 * HOUR + TINY, HOUR, ALL_RESOLVED, id="an expired one says who must hear"),
         pytest.param("a", "", 2 * HOUR + TINY, HOUR, FIRST, id="DD-10: later it does not, and what fires is the first"),
         pytest.param("a", "", LOG_RETENTION, 100 * HOUR, REPEAT, id="DD-10: it counts for 120 hours at most"),
         pytest.param("a", "", LOG_RETENTION + TINY, 100 * HOUR, FIRST, id="DD-10: but not longer"),
@@ -107,6 +107,14 @@ def test_news_in_time(
     firing: str, resolved: str, after: timedelta, repeat: timedelta, expected: NotificationReason | None
 ) -> None:
     assert asked(told("a"), firing, resolved, after=after, repeat=repeat) is expected
+
+
+def test_an_expired_entry_is_no_entry_where_strict() -> None:
+    log = told("a")
+    late = NOON + 2 * HOUR + TINY
+    assert (
+        news(log, frozenset(), frozenset(), sends_resolved=True, repeat_interval=HOUR, at=late, is_strict=True) is None
+    )
 
 
 def test_a_flush_before_the_last_answer_repeats_nothing() -> None:

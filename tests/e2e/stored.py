@@ -16,9 +16,10 @@ from typing import Any
 from adapters.documents import decode
 from adapters.sqlite.groups import SqliteGroupStore
 from adapters.sqlite.journal import Journal
+from adapters.sqlite.sources import SqliteSourceStore
 from domain.configuration import Configuration
 from domain.configuration.file import read_configuration
-from domain.groups import Decision, Event, GroupState, Head, LogEntry, Member, Tally, Tick, Wanted, Woken
+from domain.groups import Decision, Event, GroupState, Head, LogEntry, Member, Tally, Tick, Wanted
 from domain.incidents import decide
 from domain.labels import Fingerprint
 from domain.notifications import Delivery, NotificationLog
@@ -43,7 +44,8 @@ def read(data: Path) -> Stored:
 
     async def read_all() -> Stored:
         journal = Journal(data / "tocsin.db")
-        await SqliteGroupStore(journal, time.time).list_heads(limit=1)  # brings the tables up to date
+        groups = SqliteGroupStore(journal, SqliteSourceStore(journal), time.time)
+        await groups.list_heads(limit=1)  # brings the tables up to date
         stored, execute = Stored(), journal.db.execute
         for (document,) in execute("select document from entries order by number"):
             entry = decode(LogEntry, document)
@@ -121,7 +123,8 @@ def _event(entry: LogEntry) -> Event:
         return entry.reported
     if entry.settled is not None:
         return entry.settled
-    return Tick(entry.group_id, entry.due_at) if entry.due_at is not None else Woken(entry.group_id)
+    assert entry.due_at is not None
+    return Tick(entry.group_id, entry.due_at, entry.why)
 
 
 def _after(state: GroupState, decision: Decision) -> GroupState:
