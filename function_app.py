@@ -17,14 +17,17 @@ from adapters.wiring import ports
 from domain.groups import Event, Tick, Transaction
 from domain.incidents import decide
 from domain.notifications import Delivery, Settled
+from domain.shadowing import MOST_RECORDS
+from domain.shadowing import RETENTION as SHADOW_RETENTION
+from domain.silences import RETENTION
 from domain.situations import Situation
-from endpoints import alertmanager, incidents, ingest, operations
+from endpoints import alertmanager, explain, incidents, ingest, operations, receivers, shadow, silences
 from endpoints.consumer import consumer
 from endpoints.pipeline import refuse_other_methods
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for resource in (ingest, alertmanager, incidents, operations):
+for resource in (ingest, alertmanager, silences, incidents, explain, receivers, shadow, operations):
     app.register_functions(resource.blueprint)
 others = func.Blueprint()  # type: ignore[no-untyped-call]
 refuse_other_methods(others)
@@ -51,6 +54,7 @@ async def fold_groups(message: func.ServiceBusMessage) -> None:
     events = read_events(message.get_body(), message.message_id)
     situation = await ports().configurations.gather()
     if events.configuration_version != situation.configuration.version:
+        await ports().configurations.feed_sources(events.alerts, situation.configuration)
         await ports().queues.send_events(ports().door.route_anew(events, situation), replacing=events.size)
     else:
         await _fold(events.events, situation)
@@ -71,7 +75,7 @@ async def deliver(message: func.ServiceBusMessage) -> None:
     delivery = decode(Delivery, message.get_body())
     configuration = await ports().configurations.get(delivery.configuration_version)
     integration = configuration.receiver(delivery.notification.receiver).integrations[delivery.integration]
-    outcome = await ports().deliverer.deliver(delivery, integration)
+    outcome = await ports().deliverer.deliver(delivery, integration, configuration.templates)
     if isinstance(outcome, Postponed):
         again = replace(delivery, postponed=delivery.postponed + 1)
         await ports().queues.send_deliveries([again], not_before=outcome.until)
@@ -109,11 +113,16 @@ async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
     now = ports().clock()
     head = await ports().policy.get_head()
+    if head.heard_at is not None:
+        await ports().configurations.silences_passed(head.heard_at, now)
     # Longer than a sweep can be late: nobody listened in between, so no lease may count it (rule 8).
     await ports().policy.heard(now, resumed=head.heard_at is None or now - head.heard_at > timedelta(minutes=3))
     overdue = await ports().groups.list_overdue(now - timedelta(minutes=1), limit=10_000)
     await ports().queues.send_ticks([Tick(group_id, now) for group_id in overdue])
     await ports().groups.forget(now)
+    await ports().sources.forget_sources(now)
+    await ports().silences.forget_silences(now - RETENTION)
+    await ports().shadow.forget_records(now - SHADOW_RETENTION, most=MOST_RECORDS)
     if overdue:
         log.warning("%d groups were overdue and are woken", len(overdue))
 

@@ -10,17 +10,35 @@ from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 from random import Random
+from typing import Any
 
 from adapters.configurations import Configurations
 from adapters.delivery import Deliverer
+from adapters.email import EmailNotifier
+from adapters.http_client import HttpClient
 from adapters.messages import Broker, MessageQueues
 from adapters.outbox import Outbox
+from adapters.pagerduty import PagerdutyNotifier
+from adapters.rendering import Renderer
 from adapters.settings import Settings
+from adapters.shadow import ShadowDeliverer
+from adapters.slack import SlackNotifier
+from adapters.teams import TeamsNotifier
 from adapters.webhook import WebhookNotifier
-from domain.configuration import WebhookIntegration
+from domain.configuration import (
+    EmailIntegration,
+    Integration,
+    PagerdutyIntegration,
+    SlackIntegration,
+    TeamsIntegration,
+    WebhookIntegration,
+)
 from domain.door import Door
 from domain.groups import GroupStore
+from domain.inhibition import SourceStore
+from domain.notifications import Notifier
 from domain.queues import Queues
+from domain.shadowing import ShadowStore
 from domain.silences import SilenceStore
 from domain.situations import PolicyStore
 
@@ -43,9 +61,11 @@ class Ports:
     queues: Queues
     policy: PolicyStore
     silences: SilenceStore
+    sources: SourceStore
     configurations: Configurations
     outbox: Outbox
-    deliverer: Deliverer
+    deliverer: Deliverer | ShadowDeliverer
+    shadow: ShadowStore
     broker: Broker
     close: Callable[[], Awaitable[None]]
 
@@ -55,6 +75,8 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     groups: GroupStore
     policy: PolicyStore
     silences: SilenceStore
+    sources: SourceStore
+    shadow: ShadowStore
     broker: Broker
     match settings.home:
         case "sqlite":
@@ -62,30 +84,64 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
             from adapters.sqlite.groups import SqliteGroupStore
             from adapters.sqlite.journal import Journal
             from adapters.sqlite.policy import SqlitePolicyStore
+            from adapters.sqlite.shadow import SqliteShadowStore
             from adapters.sqlite.silences import SqliteSilenceStore
+            from adapters.sqlite.sources import SqliteSourceStore
 
             journal = Journal(settings.data / "tocsin.db", settings.durability)
-            groups = SqliteGroupStore(journal, lambda: clock().timestamp())
+            sources = sqlite_sources = SqliteSourceStore(journal)
+            groups = SqliteGroupStore(journal, sqlite_sources, lambda: clock().timestamp())
             policy = sqlite_policy = SqlitePolicyStore(journal)
             silences = SqliteSilenceStore(journal, sqlite_policy)
+            shadow = SqliteShadowStore(journal)
             broker = SqliteBroker(journal, lambda: clock().timestamp())
             close_home = journal.close
         case "memory":
-            from adapters.memory import MemoryBroker, MemoryGroupStore, MemoryPolicyStore, MemorySilenceStore
+            from adapters.memory import (
+                MemoryBroker,
+                MemoryGroupStore,
+                MemoryPolicyStore,
+                MemoryShadowStore,
+                MemorySilenceStore,
+                MemorySourceStore,
+            )
 
-            groups = MemoryGroupStore(lambda: clock().timestamp())
+            sources = memory_sources = MemorySourceStore()
+            groups = MemoryGroupStore(memory_sources, lambda: clock().timestamp())
             policy = memory_policy = MemoryPolicyStore()
             silences = MemorySilenceStore(memory_policy)
+            shadow = MemoryShadowStore()
             broker = MemoryBroker(lambda: clock().timestamp())
 
             def close_home() -> None:
                 """Nothing to let go of."""
 
     queues = MessageQueues(broker)
-    webhook = WebhookNotifier(settings.external_url, version("tocsin"), clock)
+    client = HttpClient(version("tocsin"), clock)
+    renderer = Renderer(settings.external_url, clock)
+    notifiers: dict[type[Integration], Notifier[Any]] = {
+        WebhookIntegration: WebhookNotifier(client, renderer, settings.external_url),
+        SlackIntegration: SlackNotifier(client, renderer),
+        TeamsIntegration: TeamsNotifier(client, renderer),
+        PagerdutyIntegration: PagerdutyNotifier(client, renderer),
+        EmailIntegration: EmailNotifier(renderer, clock),
+    }
+
+    configurations = Configurations(
+        policy,
+        groups,
+        silences,
+        sources,
+        queues,
+        clock,
+        is_strict=settings.compat == "strict",
+        file=settings.configuration,
+        own_file=settings.own_configuration,
+        ignore_unsupported_receivers=settings.ignore_unsupported_receivers,
+    )
 
     async def close() -> None:
-        await webhook.close()
+        await client.close()
         close_home()
 
     return Ports(
@@ -96,11 +152,14 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         queues=queues,
         policy=policy,
         silences=silences,
-        configurations=Configurations(
-            policy, groups, queues, clock, is_strict=settings.compat == "strict", file=settings.configuration
-        ),
+        sources=sources,
+        configurations=configurations,
         outbox=Outbox(groups, queues, clock),
-        deliverer=Deliverer({WebhookIntegration: webhook}, clock, Random()),
+        # A shadow has none of the notifiers: nothing in it could send.
+        deliverer=ShadowDeliverer(shadow, configurations, clock)
+        if settings.shadow
+        else Deliverer(notifiers, clock, Random()),
+        shadow=shadow,
         broker=broker,
         close=close,
     )

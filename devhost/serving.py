@@ -12,7 +12,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import Coroutine, Iterator
+from collections import Counter
+from collections.abc import Coroutine, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,17 @@ from rich.console import Console
 from rich.text import Text
 from watchfiles import awatch
 
+from adapters.configuration_files import read_files, read_own
 from adapters.settings import Settings
 from adapters.wiring import Ports, ports
 from devhost.client import is_loopback
 from devhost.demo import play, refuse_to_disturb
 from devhost.host import serve
 from devhost.logs import LogFormat, configure_logs
-from domain.configuration import Configuration
+from domain.configuration import Configuration, Receiver
 from domain.configuration.file import read_configuration
 from domain.errors import DomainError, RejectedError, UnavailableError
+from domain.shadowing import WEBHOOK_PATH
 
 log = logging.getLogger("tocsin.serve")
 
@@ -58,6 +61,8 @@ class Plan:
     is_data_given: bool
     log_format: LogFormat
     log_level: str
+    compat_from: str
+    """Who says so, in words."""
 
     @property
     def address(self) -> str:
@@ -82,12 +87,17 @@ def plan(options: argparse.Namespace) -> Plan:
         raise StartError(_refuse_host(options.host), 2)
     if options.demo and options.config:
         raise StartError("--demo brings a configuration of its own; leave out --config.", 2)
+    if options.demo and options.shadow:
+        raise StartError("--demo is there to show pages, and --shadow sends none; leave out one of them.", 2)
     port = _free_port(options.host, options.port)
     named = {
         "TOCSIN_DATA": options.data,
         "TOCSIN_CONFIGURATION": options.config,
+        "TOCSIN_OWN_CONFIGURATION": options.tocsin_config,
         "TOCSIN_DURABILITY": options.durability,
         "TOCSIN_COMPAT": options.compat,
+        "TOCSIN_IGNORE_UNSUPPORTED_RECEIVERS": options.ignore_unsupported_receivers,
+        "TOCSIN_SHADOW": options.shadow,
         "TOCSIN_EXTERNAL_URL": options.external_url,
     }
     environment = {**os.environ, **{name: str(value) for name, value in named.items() if value is not None}}
@@ -98,11 +108,19 @@ def plan(options: argparse.Namespace) -> Plan:
     except ValidationError as error:
         places = [f"TOCSIN_{str(found['loc'][0]).upper()}: {found['msg']}" for found in error.errors()]
         raise StartError("; ".join(places), 2) from None
-    if settings.configuration is not None:
+    except RejectedError as error:
+        raise _wrong_configuration(error) from error
+    if (file := settings.configuration) is not None:
         try:
-            read_configuration(_read(settings.configuration), name=str(settings.configuration))
+            bundle = read_files(file)
+            read_configuration(
+                bundle.text,
+                name=str(file),
+                templates=bundle.templates,
+                ignore_unsupported_receivers=settings.ignore_unsupported_receivers,
+            )
         except RejectedError as error:
-            raise StartError(f"the configuration is wrong, so nothing was started.\n{error}", 2) from error
+            raise _wrong_configuration(error) from error
     planned = Plan(
         host=options.host,
         port=port,
@@ -112,10 +130,25 @@ def plan(options: argparse.Namespace) -> Plan:
         is_data_given="TOCSIN_DATA" in environment,
         log_format=options.log_format,
         log_level=options.log_level,
+        compat_from=_compat_from(options, environment, settings),
     )
     if "TOCSIN_EXTERNAL_URL" not in environment:
         planned = _with_settings(planned, external_url=planned.address)
     return planned
+
+
+def _wrong_configuration(error: RejectedError) -> StartError:
+    return StartError(f"the configuration is wrong, so nothing was started.\n{error}", 2)
+
+
+def _compat_from(options: argparse.Namespace, environment: Mapping[str, str], settings: Settings) -> str:
+    if options.compat is not None:
+        return "by --compat"
+    if "TOCSIN_COMPAT" in environment:
+        return "by TOCSIN_COMPAT"
+    if (file := settings.own_configuration) is not None and read_own(file).compat is not None:
+        return f"by {file}"
+    return "by default"
 
 
 def _with_settings(planned: Plan, **changes: Any) -> Plan:
@@ -148,15 +181,6 @@ def _free_port(host: str, port: int) -> int:
             ) from error
         number: int = probe.getsockname()[1]
         return number
-
-
-def _read(file: Path) -> str:
-    try:
-        return file.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise RejectedError(f"{file} cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise RejectedError(f"{file} is not UTF-8: {error.reason} at byte {error.start}") from error
 
 
 # --- from start to end ----------------------------------------------------------------------------------------------
@@ -201,7 +225,8 @@ async def _run(planned: Plan) -> int:
 async def _prepare(planned: Plan, home: Ports) -> list[tuple[str, str]]:
     """Put the configuration in force, and say what will be shown when it is ready."""
     if (file := home.settings.configuration) is not None:
-        await home.configurations.push(await asyncio.to_thread(_read, file), name=str(file))
+        bundle = await asyncio.to_thread(read_files, file)
+        await home.configurations.push(bundle.text, name=str(file), templates=bundle.templates)
     if planned.is_demo:
         await refuse_to_disturb(home)
     return await _block(planned, home)
@@ -236,35 +261,49 @@ def _companions() -> Iterator[Any]:
 
 
 async def follow(file: Path, home: Ports) -> None:
-    """Put the file in force whenever its content changes; a wrong one is reported, and the old one stays."""
+    """Put the file and its templates in force whenever they change; wrong ones are reported, and the old ones stay."""
     seen: str | None = await home.policy.get_configuration((await home.policy.get_head()).configuration_version)
+    said = ""
     # The folder, because editors replace the file, and what mounts it may replace a link to it.  Every few seconds it
-    # looks without being told of a change, since not every file system tells.
+    # looks without being told of a change: not every file system tells, and templates may lie in other folders.
     async for _ in awatch(
         file.parent,
         recursive=False,
         yield_on_timeout=True,
         watch_filter=lambda _, path: "/tocsin.db" not in path,
     ):
+        said = await _check_own(home, said)
         try:
-            text = await asyncio.to_thread(_read, file)
+            bundle = await asyncio.to_thread(read_files, file)
         except RejectedError as error:
             if seen is not None:
                 log.error("%s; the configuration in force stays.", error)
             seen = None
             continue
-        if text == seen:
+        if bundle.document == seen:
             continue
-        seen = text
+        seen = bundle.document
+        what = f"{file} or a template of it" if bundle.templates else str(file)
         try:
-            configuration = await home.configurations.push(text, name=str(file))
+            configuration = await home.configurations.push(bundle.text, name=str(file), templates=bundle.templates)
         except RejectedError as error:
-            log.error("%s was changed, and is not taken; the configuration in force stays.\n%s", file, error)
+            log.error("%s was changed, and is not taken; the configuration in force stays.\n%s", what, error)
         except UnavailableError as error:
-            log.error("%s was changed, and cannot be taken yet: %s", file, error)
+            log.error("%s was changed, and cannot be taken yet: %s", what, error)
             seen = None
         else:
-            log.info("%s was changed: version %s is in force. %s", file, configuration.version, _words(configuration))
+            log.info("%s was changed: version %s is in force. %s", what, configuration.version, _words(configuration))
+
+
+async def _check_own(home: Ports, said: str) -> str:
+    """Say what of a changed `tocsin.yml` waits for a restart, or that it is wrong, unless that was `said` already."""
+    try:
+        notice = await home.configurations.check_own()
+    except RejectedError as error:
+        notice = f"{error}\nThe next start will refuse that."
+    if notice and notice != said:
+        log.warning("%s", notice)
+    return notice
 
 
 # --- what a person reads --------------------------------------------------------------------------------------------
@@ -281,10 +320,19 @@ async def _block(planned: Plan, home: Ports) -> list[tuple[str, str]]:
     configuration = "the demo's own" if planned.is_demo else await _describe_configuration(home)
     return [
         ("incidents", f"{planned.address}/incidents"),
+        *(_shadow_lines(planned.address) if settings.shadow else ()),
         ("try it", curl),
         ("configuration", configuration),
+        ("compat", f"{settings.compat}, {planned.compat_from}"),
         ("data", data),
         ("stop", "Ctrl-C"),
+    ]
+
+
+def _shadow_lines(address: str) -> list[tuple[str, str]]:
+    return [
+        ("shadow", f"sends nothing to anybody; {address}/shadow shows what it would send"),
+        ("compare", f"give Alertmanager's receivers one more webhook, with url {address}{WEBHOOK_PATH}"),
     ]
 
 
@@ -301,11 +349,18 @@ def _words(configuration: Configuration) -> str:
     """What it will do, in a few words and without secrets."""
     receivers = {route.receiver for route in configuration.routes}
     tells = [
-        f"{receiver.name} by {count} webhook{'s' if count > 1 else ''}"
+        f"{receiver.name} by {_kinds(receiver)}"
         for receiver in configuration.receivers
-        if receiver.name in receivers and (count := len(receiver.integrations))
+        if receiver.name in receivers and receiver.integrations
     ]
-    return f"Tells {', '.join(tells)}." if tells else "Its receivers have no integrations: nobody is told."
+    verb = "Would tell" if ports().settings.shadow else "Tells"
+    return f"{verb} {', '.join(tells)}." if tells else "Its receivers have no integrations: nobody is told."
+
+
+def _kinds(receiver: Receiver) -> str:
+    """How a receiver is told: `2 webhook, 1 slack`."""
+    counts = Counter(integration.kind for integration in receiver.integrations)
+    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
 
 
 def _print_block(block: list[tuple[str, str]]) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import azure.functions as func
 
+from adapters.wiring import ports
 from domain.configuration.file import ConfigurationError
 from domain.errors import NotFoundError, RejectedError, UnavailableError
 from domain.sources.alertmanager_api import MalformedError
@@ -97,6 +98,8 @@ def _register(blueprint: func.Blueprint, name: str, methods: list[str], path: st
         except Exception as error:  # noqa: BLE001 - the top of every request: each error becomes an answer
             response = answer(request, error)
         response.headers["Cache-Control"] = "no-store"
+        if ports().settings.shadow:
+            response.headers["Tocsin-Mode"] = "shadow"  # whoever asks shall know that nobody is told
         return response
 
     # The worker reads the name and the signature: one parameter, named as the trigger's argument.
