@@ -97,14 +97,11 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
             broker = SqliteBroker(journal, lambda: clock().timestamp())
             close_home = journal.close
         case "memory":
-            from adapters.memory import (
-                MemoryBroker,
-                MemoryGroupStore,
-                MemoryPolicyStore,
-                MemoryShadowStore,
-                MemorySilenceStore,
-                MemorySourceStore,
-            )
+            from adapters.memory.broker import MemoryBroker
+            from adapters.memory.groups import MemoryGroupStore
+            from adapters.memory.policy import MemoryPolicyStore, MemorySilenceStore
+            from adapters.memory.shadow import MemoryShadowStore
+            from adapters.memory.sources import MemorySourceStore
 
             sources = memory_sources = MemorySourceStore()
             groups = MemoryGroupStore(memory_sources, lambda: clock().timestamp())

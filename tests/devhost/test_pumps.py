@@ -10,7 +10,7 @@ from typing import Any
 import azure.functions as func
 import pytest
 
-from adapters.memory import MemoryBroker
+from adapters.memory.broker import MemoryBroker
 from adapters.messages import OutgoingMessage
 from devhost.index import Function
 from devhost.pumps import QueuePump
