@@ -113,10 +113,11 @@ async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
     now = ports().clock()
     head = await ports().policy.get_head()
+    # Longer than a sweep can be late: nobody listened in between, so no lease may count it (rule 8).
+    # Before all else, for the ticks that fell due meanwhile are on their way.
+    await ports().policy.heard(now, resumed=head.heard_at is None or now - head.heard_at > timedelta(minutes=3))
     if head.heard_at is not None:
         await ports().configurations.silences_passed(head.heard_at, now)
-    # Longer than a sweep can be late: nobody listened in between, so no lease may count it (rule 8).
-    await ports().policy.heard(now, resumed=head.heard_at is None or now - head.heard_at > timedelta(minutes=3))
     overdue = await ports().groups.list_overdue(now - timedelta(minutes=1), limit=10_000)
     await ports().queues.send_ticks([Tick(group_id, now) for group_id in overdue])
     await ports().groups.forget(now)

@@ -14,7 +14,7 @@ import pytest
 from tests.e2e.receiver import OK, Receiver, slow
 from tests.serving import Serving, eventually
 
-LEASE_SECONDS = 2.0
+LEASE_SECONDS = 3.0
 STOP_SECONDS = 3.0
 """How long a stop may take on a busy machine, when no receiver keeps it waiting."""
 
@@ -67,9 +67,9 @@ def test_a_stop_of_twice_the_lease_pages_nobody(tmp_path: Path, receiver: Receiv
 
         tocsin.start()
         started_at = time.monotonic()
-        # The first report only when the lease is nearly over, then as often as Prometheus would, for two leases more.
+        # The first report only when most of the lease is over, then as often as Prometheus would, for two leases more.
         while (passed := time.monotonic() - started_at) < 2.7 * LEASE_SECONDS:
-            if passed > 0.7 * LEASE_SECONDS:
+            if passed > 0.55 * LEASE_SECONDS:
                 report(tocsin, starts_at, *names)
             time.sleep(0.2 * LEASE_SECONDS)
             assert statuses(receiver) == firing
