@@ -226,7 +226,7 @@ def list_alerts(standing: Standing, selection: Selection) -> list[ShownAlert]:
 def list_groups(standing: Standing, selection: Selection) -> list[ShownGroup]:
     """The groups that hold any alert asked for, by labels and then receiver, with these alerts as pages show them.
 
-    An alert's receivers are those of all listed groups that hold it, by name.
+    An alert's receivers are those of all listed groups that hold it, by name; one of two such groups is named twice.
 
     Source: `Dispatcher.Groups` in Alertmanager 0.34, dispatch/dispatch.go.
     """
@@ -239,19 +239,18 @@ def list_groups(standing: Standing, selection: Selection) -> list[ShownGroup]:
         and (selection.muted or not hours_of[group_id,].names)
     }
     held: dict[GroupId, list[tuple[Alert, ShownStatus]]] = {}
-    receivers: dict[Fingerprint, dict[str, ShownReceiver]] = {}
+    receivers: dict[Fingerprint, list[ShownReceiver]] = {}
     for group_id, member in standing.copies:
         if group_id in asked and _is_listed(member, standing, selection):
             status = standing.status(member.alert.labels, hours_of[group_id,])
             if selection.takes_status(status):
                 held.setdefault(group_id, []).append((member.alert, status))
-                receiver = asked[group_id]
-                receivers.setdefault(member.alert.fingerprint, {})[receiver["name"]] = receiver
+                receivers.setdefault(member.alert.fingerprint, []).append(asked[group_id])
     order = sorted(held, key=lambda group_id: (label_order(heads[group_id].labels), heads[group_id].receiver))
     return [
         {
             "alerts": [
-                _alert(alert, [receiver for _, receiver in sorted(receivers[alert.fingerprint].items())], status)
+                _alert(alert, sorted(receivers[alert.fingerprint], key=lambda receiver: receiver["name"]), status)
                 for alert, status in sorted(held[group_id], key=lambda pair: display_order(pair[0]))
             ],
             "labels": heads[group_id].labels,

@@ -26,8 +26,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--first", type=int, default=0, help="the first seed (default 0)")
     parser.add_argument(
         "--features",
-        default="today",
-        help=f"`today`, `muting`, `all`, or some of {', '.join(sorted({*ALL, SHARED_LOGS}))} (default today)",
+        default="all",
+        help=f"`today`, `muting`, `all`, or some of {', '.join(sorted({*ALL, SHARED_LOGS}))} (default all)",
     )
     parser.add_argument("--against", choices=sorted(SIDES), default="tocsin", help="`self`: Alertmanager")
     parser.add_argument("--no-shrink", action="store_true", help="print what differs as it was generated")

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any
 
+from tests.differential import listings
 from tests.differential.grid import Grid, Rules
 from tests.differential.intended import (
     IGNORED_FIELDS,
@@ -70,6 +71,9 @@ def compare(scenario: Scenario, oracle: Recording, subject: Recording) -> Compar
             if one != other:
                 words = f"{event.kind} at {event.at:g} was answered {one} by the oracle, {other} by the subject"
                 result.differences.append(Difference("", "", words))
+    if oracle.listings and subject.listings:
+        shown = listings.unlike(scenario, oracle.listings, subject.listings, result.allow)
+        result.differences += [Difference("", "", words) for words in shown]
     ours, theirs = oracle.streams(), subject.streams()
     for path, key in sorted({*ours, *theirs}):
         stream = _Stream(

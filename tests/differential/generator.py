@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from tests.differential.grid import Grid, Problem, places
 from tests.differential.scenario import (
@@ -35,9 +35,11 @@ ALONE_EVERY = 20
 """One seed of so many has servers to itself."""
 
 HORIZON = 22.0
-LAST_EVENT = 16
+LAST_EVENT = 16.0
 FAR = 90.0
 """An end that no scenario lives to see."""
+NEVER = 40.5
+"""A repeat interval that none does."""
 
 VALUES = {
     "alertname": ("DiskFull", "Slow", "Down"),
@@ -58,6 +60,7 @@ def generate(seed: int, features: frozenset[str] = TODAY) -> Scenario:
 class _Generator:
     def __init__(self, seed: int, features: frozenset[str]) -> None:
         self.seed = seed
+        self.features = features
         self.chance = chance = random.Random(f"{seed}:{','.join(sorted(features))}")
         # A scenario is about a few things; with all of them in each, none would come far.
         self.has = frozenset(one for one in sorted(features) if chance.random() < _SHARE.get(one, 0.65))
@@ -66,25 +69,29 @@ class _Generator:
         self.is_muting = bool(self.has & {"inhibition", "silences"})
         self.is_failing = "failing" in self.has
         if self.is_muting:
-            self.has -= {"old_starts", "repeats"}
+            # A repeat at one tick or the next would say another thing where something is muted in between.
+            self.has -= {"repeats"}
         if self.has & {"refusing", "failing"}:
             self.has -= {"repeats"}
         if "repeats" in self.has:
             # A resolve that nobody is told of would hide until when a repeat may still come.
             self.has -= {"send_resolved"}
         self.is_alone = seed % ALONE_EVERY == ALONE_EVERY // 2
+        self.hushed: _Hushed | None = None
         self.resolve_timeout = chance.choice((3.2, 4.2, 6.2)) if self.is_alone else RESOLVE_TIMEOUT
 
     def scenario(self) -> Scenario:
         self.receivers = self._contacts()
         alerts = self._alerts()
+        if "silences" in self.has and {"resolves", "refires"} <= self.features and self.chance.random() < 0.5:
+            self.hushed = self._hushed(alerts)
         root = self._tree(alerts)
-        rules = self._rules() if "inhibition" in self.has else ()
+        rules = self._rules(alerts) if "inhibition" in self.has else ()
         scenario = Scenario(
             seed=self.seed,
             root=root,
             receivers=self.receivers,
-            events=(*self._posts(alerts), *(self._silences() if "silences" in self.has else ())),
+            events=(*self._posts(alerts), *(self._silences(alerts) if "silences" in self.has else ())),
             horizon=HORIZON,
             inhibit_rules=rules,
             resolve_timeout=self.resolve_timeout,
@@ -173,6 +180,9 @@ class _Generator:
         interval = float(chance.randint(1, 4))
         if "repeats" in self.has and chance.random() < 0.6:
             repeat = interval * chance.randint(1, 4)
+        elif self.is_muting and chance.random() < (0.8 if self.hushed else 0.5):
+            # None at all: only then can be judged what refires into a group whose alerts are muted at times.
+            repeat = NEVER
         else:
             # Never a multiple of an interval, so it falls due in the middle between two ticks.
             repeat = chance.randint(2, 8) + 0.5
@@ -223,16 +233,31 @@ class _Generator:
             )
         )
 
-    def _rules(self) -> tuple[InhibitRule, ...]:
+    def _rules(self, alerts: Sequence[LabelSet]) -> tuple[InhibitRule, ...]:
         chance = self.chance
         rules = []
         for _ in range(chance.randint(1, 2)):
+            if len(alerts) > 1 and chance.random() < 0.7:
+                rules.append(self._biting_rule(*map(dict, chance.sample(alerts, 2))))
+                continue
             sources, targets = self._conditions(1), self._conditions(1)
             if chance.random() < 0.6:
                 sources, targets = (Condition("severity", "=", "page"),), (Condition("severity", "=", "warn"),)
             equal = chance.choice(((), ("cluster",), ("alertname",), ("cluster", "instance"), ("missing",)))
             rules.append(InhibitRule(sources, targets, equal))
         return tuple(rules)
+
+    def _biting_rule(self, source: dict[str, str], target: dict[str, str]) -> InhibitRule:
+        """One under which the one alert inhibits the other, unless both are on both sides (IH-3)."""
+        chance = self.chance
+        name = chance.choice([name for name in _PRESENT if source.get(name) != target.get(name)])
+        sides = [
+            Condition(name, "=", side[name]) if name in side else Condition(name, "=", "") for side in (source, target)
+        ]
+        if chance.random() < 0.3:
+            sides[0] = Condition("alertname", "=", source["alertname"])
+        equal = tuple(name for name in _PRESENT if source.get(name) == target.get(name) and chance.random() < 0.5)
+        return InhibitRule((sides[0],), (sides[1],), equal)
 
     # --- events -----------------------------------------------------------------------------------------------------
 
@@ -248,7 +273,9 @@ class _Generator:
         """Everything that happens at one moment is one request, in any order."""
         reports: dict[float, list[Report]] = {}
         for alert in alerts:
-            for at, report in self._life(alert):
+            hushed = self.hushed
+            life = self._hushed_life(hushed) if hushed and hushed.alert == alert else self._life(alert)
+            for at, report in life:
                 reports.setdefault(at, []).append(report)
         for at, together in sorted(reports.items()):
             self.chance.shuffle(together)
@@ -297,11 +324,16 @@ class _Generator:
             return float(int(at)) + self.chance.choice((2, 3, 4, 6, 9))
         return FAR
 
-    def _silences(self) -> Iterator[Event]:
+    def _silences(self, alerts: Sequence[LabelSet]) -> Iterator[Event]:
         chance = self.chance
         for number in range(chance.randint(1, 3)):
             name = f"s{number + 1}"
+            if number == 0 and self.hushed:
+                yield from self._hushing(name, self.hushed)
+                continue
             matchers = self._conditions(1 if chance.random() < 0.7 else 2)
+            if chance.random() < 0.6:
+                matchers = (_equals(chance.choice(chance.choice(alerts))),)
             if all(one.operator in ("=", "=~") and (one.value in ("", ".*")) for one in matchers):
                 matchers = (Condition("alertname", "=~", ".+"),)
             at = chance.randint(0, 10)
@@ -309,20 +341,66 @@ class _Generator:
             ends = starts + chance.randint(1, 9)
             yield PutSilence(float(at), name, matchers, float(starts), float(ends))
             at += chance.randint(1, 5)
-            deed = chance.choice(("nothing", "expire", "move", "other"))
+            deed = chance.choice(_DEEDS)
             if deed == "expire":
                 yield ExpireSilence(float(at), name)
+                if chance.random() < 0.2:
+                    yield ExpireSilence(float(at + 1), name)
             elif deed == "move" and at < ends:
                 yield PutSilence(float(at), name, matchers, float(starts), float(at + chance.randint(1, 6)))
             elif deed == "other":
                 matchers = (Condition("alertname", "=", chance.choice(VALUES["alertname"])),)
                 yield PutSilence(float(at), name, matchers, float(at), float(at + chance.randint(1, 6)))
+            elif deed == "again":
+                # It may be over, or still active; either way there is a new one.
+                yield PutSilence(float(at), name, matchers, float(at), float(at + chance.randint(1, 6)))
+            elif deed == "late":
+                # Refused, and the old one stays as it was.
+                yield PutSilence(float(at + 1), name, matchers, float(starts), at + 0.25)
 
+    # --- one alert that is hushed at the moments that matter --------------------------------------------------------
+
+    def _hushed(self, alerts: Sequence[LabelSet]) -> _Hushed:
+        begins = float(self.chance.randint(3, 5))
+        ends = begins + self.chance.randint(3, 6)
+        resolves = self.chance.choice((None, begins + 1, begins + 1, ends - 1, ends))
+        return _Hushed(self.chance.choice(alerts), begins, ends, resolves)
+
+    def _hushing(self, name: str, hushed: _Hushed) -> Iterator[Event]:
+        matchers = (_equals(self.chance.choice(hushed.alert)),)
+        ends = hushed.ends if self.chance.random() < 0.5 else hushed.ends + 6
+        yield PutSilence(hushed.begins, name, matchers, hushed.begins, ends)
+        if ends > hushed.ends:
+            yield ExpireSilence(hushed.ends, name)
+
+    def _hushed_life(self, hushed: _Hushed) -> Iterator[tuple[float, Report]]:
+        """Told, silenced, resolved under the silence or just when it ends, and fires again: the gaps of the log."""
+        yield 0.0, Report(hushed.alert, 0.0, FAR)
+        if hushed.resolves is not None:
+            yield hushed.resolves, Report(hushed.alert, 0.0, hushed.resolves)
+            yield hushed.ends + 2, Report(hushed.alert, hushed.ends + 2, FAR)
+        if self.chance.random() < 0.5:
+            yield LAST_EVENT, Report(hushed.alert, 0.0 if hushed.resolves is None else hushed.ends + 2, LAST_EVENT)
+
+
+@dataclass(frozen=True)
+class _Hushed:
+    alert: LabelSet
+    begins: float
+    ends: float
+    resolves: float | None
+
+
+_DEEDS = ("nothing", "expire", "expire", "expire", "move", "move", "other", "again", "late")
 
 _MATCHED = ("severity", "cluster", "instance", "job")
 
 _SHARE = {"failing": 0.1, "refusing": 0.2, "old_starts": 0.3, "legacy": 0.4, "repeats": 0.35, "inhibition": 0.5,
-          "silences": 0.5, "intervals": 0.25, "max_alerts": 0.4, "send_resolved": 0.5}  # fmt: skip
+          "silences": 0.5, "intervals": 0.4, "max_alerts": 0.4, "send_resolved": 0.5}  # fmt: skip
+
+
+def _equals(label: tuple[str, str]) -> Condition:
+    return Condition(label[0], "=", label[1])
 
 
 def _said(text: str) -> LabelSet:
@@ -330,10 +408,17 @@ def _said(text: str) -> LabelSet:
 
 
 def settle(scenario: Scenario) -> Scenario:
-    """Leave out, one after the other, the reports that no comparison could judge."""
+    """Leave out, one after the other, the reports that no comparison could judge; and what expires no silence."""
     while problem := next(iter(Grid(scenario).problems()), None):
         scenario = without(scenario, problem)
-    return scenario
+    known: set[str] = set()
+    events: list[Event] = []
+    for event in scenario.events:
+        if isinstance(event, PutSilence):
+            known.add(event.name)
+        if not isinstance(event, ExpireSilence) or event.name in known:
+            events.append(event)
+    return replace(scenario, events=tuple(events))
 
 
 def without(scenario: Scenario, problem: Problem) -> Scenario:

@@ -21,6 +21,7 @@ from tests.differential.scenario import (
     LabelSet,
     Node,
     Post,
+    PutSilence,
     Report,
     Scenario,
     all_hold,
@@ -210,8 +211,7 @@ class Grid:
                             if near := _near(group, moment, moment if is_cause else None):
                                 yield Problem(number, place, f"{near:g} is a tick, and something happens at {moment:g}")
             else:
-                moments = {event.at} if isinstance(event, ExpireSilence) else {event.at, event.starts, event.ends}
-                for moment in moments:
+                for moment in _instants(event):
                     if any(_near(group, moment, None) for group in self.groups):
                         yield Problem(number, 0, f"too near a tick at {moment:g}")
 
@@ -230,14 +230,16 @@ class Grid:
 
     def _reopened(self) -> Iterator[Problem]:
         """Where the grids part, everything later must leave both of them time to tell the same."""
-        is_strange = self.scenario.is_muting or any(
-            hook.outage for contact in self.scenario.receivers for hook in contact.hooks
-        )
+        is_failing = any(hook.outage for contact in self.scenario.receivers for hook in contact.hooks)
         for group in self.groups:
-            parted = next((one for one in group.reopenings if is_strange or not one.is_aligned), None)
+            parted = next((one for one in group.reopenings if is_failing or not one.is_aligned), None)
             if parted is None:
                 continue
-            moments = sorted(_moments(group, parted.at, self.scenario.horizon))
+            muted = self.muting_moments(group)
+            # A repeat that comes while a part of the group is muted makes the rest news again, on one grid or both.
+            is_strange = is_failing or (bool(muted) and group.place.repeat < self.scenario.horizon)
+            later_ones = {moment for moment in muted if parted.at <= moment < self.scenario.horizon}
+            moments = sorted(_moments(group, parted.at, self.scenario.horizon) | later_ones)
             least = max(group.place.wait, group.place.interval) + 2 * GAP
             for earlier, later in zip([parted.at, *moments], moments, strict=False):
                 if is_strange or (later - earlier > _INSTANT and later - earlier < least):
@@ -245,16 +247,33 @@ class Grid:
                     yield self._blame(group, blamed, f"the grids part at {parted.at:g}, and {later:g} is too soon")
                     break
 
+    def muting_moments(self, group: Group) -> set[float]:
+        """When silences and sources begin or cease to mute any alert of the group, or might."""
+        moments: set[float] = set()
+        for event in self.scenario.events:
+            if isinstance(event, PutSilence) and any(all_hold(event.matchers, dict(one)) for one in group.versions):
+                ends = {one.at for one in self.scenario.events if not isinstance(one, Post) and one.name == event.name}
+                moments |= {event.starts, event.ends} | ends
+        for rule in self.scenario.inhibit_rules:
+            if any(all_hold(rule.targets, dict(one)) for one in group.versions):
+                for alert, history in self.histories.items():
+                    if all_hold(rule.sources, dict(alert)):
+                        moments |= {moment for one in history for moment in (one.at, one.ends)}
+        return moments
+
     def _blame(self, group: Group, moment: float, words: str) -> Problem:
-        """The report that brought that moment about."""
-        for number, event in enumerate(self.scenario.events):
-            if isinstance(event, Post):
-                for place, report in enumerate(event.reports):
-                    if report.labels in group.versions and (
-                        event.at == moment
-                        or any(one.at == event.at and one.ends == moment for one in group.versions[report.labels])
-                    ):
-                        return Problem(number, place, words)
+        """The report, or else the event, that brought that moment about; the group's own first."""
+        for histories_asked in (group.versions, self.histories):
+            for number, event in enumerate(self.scenario.events):
+                if isinstance(event, Post):
+                    for place, report in enumerate(event.reports):
+                        if report.labels in histories_asked and (
+                            event.at == moment
+                            or any(one.at == event.at and one.ends == moment for one in histories_asked[report.labels])
+                        ):
+                            return Problem(number, place, words)
+                elif histories_asked is self.histories and moment in _instants(event):
+                    return Problem(number, 0, words)
         raise AssertionError(f"nobody is to blame: {words}")
 
     def rules(self) -> dict[tuple[str, str], Rules]:
@@ -303,6 +322,10 @@ class Rules:
             max(self.slack, other.slack),
             self.twins + other.twins,
         )
+
+
+def _instants(event: PutSilence | ExpireSilence) -> set[float]:
+    return {event.at} if isinstance(event, ExpireSilence) else {event.at, event.starts, event.ends}
 
 
 def _near(group: Group, moment: float, caused: float | None) -> float | None:

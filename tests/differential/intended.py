@@ -1,4 +1,6 @@
-"""Intended: every difference between Tocsin (strict) and Alertmanager 0.25 that is let pass, with its reason.
+"""Intended: every difference that is let pass, with its reason.
+
+The first table is about Tocsin (strict) and Alertmanager 0.25.
 
 Two kinds, and no third: what Alertmanager does at random, found by running it against itself; and what Alertmanager
 0.34, which strict follows, does otherwise than 0.25.  `comparison.py` names the entry each time it uses one, so that a
@@ -63,6 +65,53 @@ SHARED_LOGS = Allowance(
     "itself it differs in one scenario of five.  Tocsin keeps a log for each.  Generated on request only.",
 )
 
-ALL = (REPEAT_TICK, OLD_GRID, RETRY_MOMENT, NEW_FIELDS, STAMPED, EMPTY_GROUP_BY, SHARED_LOGS)
+MUTED_BY = Allowance(
+    "mutedBy in a listing",
+    "intended",
+    "0.25 shows an alert as active while the intervals of its routes mute it; 0.34 calls it suppressed and names them "
+    "in `mutedBy` (TI-6).",
+)
+
+ALL = (REPEAT_TICK, OLD_GRID, RETRY_MOMENT, NEW_FIELDS, STAMPED, EMPTY_GROUP_BY, SHARED_LOGS, MUTED_BY)
 
 IGNORED_FIELDS = {"notification_reason": NEW_FIELDS, "routeLabels": NEW_FIELDS}
+
+
+# --- by its own rules, and under strict compatibility ---------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Mend:
+    """One thing that Tocsin does otherwise than Alertmanager unless it is strict; `mended.py` finds where it shows."""
+
+    name: str
+    reason: str
+
+
+SILENCE_ENDED = Mend(
+    "a silence that ended",
+    "What fires on when its silence ends is told again at the next point of the grid; Alertmanager waits for the "
+    "repeat interval (gap B).  Repeats count from there.",
+)
+RESOLVED_MUTED = Mend(
+    "resolved while it was muted",
+    "What resolved while it was silenced, inhibited or out of hours is news when it fires again; Alertmanager's log "
+    "says that it still fires (gap A).  A resolve that others would bring is not told about it either.",
+)
+NEW_START = Mend(
+    "an old start",
+    "An alert that is older than group_wait when it opens a group waits all the same; Alertmanager flushes at once "
+    "(TM-1), before what inhibits it may have come.",
+)
+EXPIRED_ENTRY = Mend(
+    "the resolve of an expired entry",
+    "Two repeat intervals after the last page Alertmanager's log knows nothing any more (DD-10), and nobody is told "
+    "that it is over; Tocsin tells it.",
+)
+LONGER_LEASE = Mend(
+    "a longer lease",
+    "What nobody vouches for any more ends half a lease later than the last report said, because the door absorbs "
+    "plain re-sends (rule 6 of the design).",
+)
+
+MENDED = (SILENCE_ENDED, RESOLVED_MUTED, NEW_START, EXPIRED_ENTRY, LONGER_LEASE)

@@ -6,17 +6,22 @@ The same bodies are read, the same payloads are written; only queues, store and 
 from __future__ import annotations
 
 import json
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from functools import partial
 
 from adapters.webhook import payload
 from domain.configuration import WebhookIntegration
+from domain.errors import RejectedError
 from domain.notifications import Delivery
+from domain.routing import GroupId
+from domain.silence_api import read_silence
+from domain.silences import Silence, edit, expire
 from domain.sources.alertmanager_api import read_alerts
 from tests.builders import NOON
-from tests.differential.recording import EXTERNAL_URL, Page, Recording, normalise
-from tests.differential.run import posted
-from tests.differential.scenario import Job, Post, render
+from tests.differential.recording import EXTERNAL_URL, Page, Recording, answer, normalise
+from tests.differential.run import posted, silenced
+from tests.differential.scenario import Event, ExpireSilence, Job, Post, PutSilence, render
 from tests.domain.story import FAILS, Answer, Story
 
 ARRIVAL = timedelta(microseconds=3210)
@@ -30,25 +35,63 @@ RETRIED_AFTER = timedelta(seconds=1)
 class PureStory(Story):
     """A story whose receivers answer as the hooks of a scenario do."""
 
-    def __init__(self, job: Job) -> None:
-        super().__init__(render([job], lambda path: f"http://receiver/{path}"), is_strict=True)
+    def __init__(self, job: Job, *, is_strict: bool = True) -> None:
+        super().__init__(render([job], lambda path: f"http://receiver/{path}"), is_strict=is_strict)
         self.job = job
         self.heard: list[Page] = []
+        self.answered: list[str] = []
+        self.group_ids: dict[tuple[str, str], GroupId] = {}
+        """The group that a page is about, by its path and its group key."""
+        self._ids: dict[str, str] = {}
+        """The id of each silence, by its name in the scenario."""
 
     def play(self) -> Recording:
         """The whole scenario."""
-        assert not self.job.scenario.is_muting, "the domain's own stories know no muting yet"
         for event in self.job.scenario.events:
-            if isinstance(event, Post):
-                self.at(NOON + timedelta(seconds=event.at) + ARRIVAL, partial(self._take, event))
+            self.at(NOON + timedelta(seconds=event.at) + ARRIVAL, partial(self._take, event))
         self.run(timedelta(seconds=self.job.scenario.horizon))
-        return Recording(tuple(sorted(self.heard, key=lambda page: page.at)))
+        return Recording(tuple(sorted(self.heard, key=lambda page: page.at)), tuple(self.answered))
 
-    def _take(self, event: Post) -> None:
-        body = json.dumps([posted(self.job, report, NOON.timestamp()) for report in event.reports]).encode()
-        reading = read_alerts(body, self.door.receive(self.now), self.configuration.resolve_timeout)
-        assert not reading.problems
-        self.post(*reading.alerts)
+    def _take(self, event: Event) -> None:
+        match event:
+            case Post():
+                body = json.dumps([posted(self.job, report, NOON.timestamp()) for report in event.reports]).encode()
+                reading = read_alerts(body, self.door.receive(self.now), self.configuration.resolve_timeout)
+                assert not reading.problems
+                self.post(*reading.alerts)
+                self.answered.append(answer(200))
+            case PutSilence():
+                self._put(event)
+            case ExpireSilence():
+                self._keep(expire(self.silences[self._ids[event.name]], self.now))
+                self.answered.append(answer(200))
+
+    def _put(self, event: PutSilence) -> None:
+        known_as = self._ids.get(event.name)
+        wanted = read_silence(json.dumps(silenced(self.job, event, known_as, NOON.timestamp())).encode())
+        existing = self.silences[known_as] if known_as else None
+        try:
+            # Unless strict, a person has to confirm a broad one; this person does.
+            kept = edit(existing, wanted, self.now, f"silence-{len(self.silences) + 1}", may_be_broad=True)
+        except RejectedError:
+            self.answered.append(answer(400))
+            return
+        self._ids[event.name] = kept[-1].id
+        self.answered.append(answer(200, known_as, kept[-1].id))
+        self._keep(kept)
+
+    def _keep(self, silences: Sequence[Silence]) -> None:
+        """As the store does, and wakes the groups that hold what they match: now, at their starts and at their ends."""
+        for silence in silences:
+            self.silences[silence.id] = silence
+            self._wake(silence, "changed")
+            for instant in (silence.starts_at, silence.ends_at):
+                self.at(instant, partial(self._passed, silence.id, instant), is_ours=True)
+
+    def _passed(self, id: str, instant: datetime) -> None:
+        silence = self.silences[id]
+        if instant in (silence.starts_at, silence.ends_at):
+            self._wake(silence, "began or ended")
 
     def _answer(self, delivery: Delivery) -> Answer:
         hook = self.job.scenario.hook(self._path(delivery))
@@ -72,7 +115,9 @@ class PureStory(Story):
         body = payload(told, EXTERNAL_URL, integration.max_alerts)
         at = (self.now - NOON) / timedelta(seconds=1)
         normal = normalise(self.job, json.loads(json.dumps(body)), NOON.timestamp())
-        self.heard.append(Page(round(at, 3), self._path(delivery), is_taken, normal))
+        page = Page(round(at, 3), self._path(delivery), is_taken, normal)
+        self.heard.append(page)
+        self.group_ids[page.path, page.group_key] = delivery.group_id
 
     def _path(self, delivery: Delivery) -> str:
         name = delivery.notification.receiver

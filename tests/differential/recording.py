@@ -62,12 +62,30 @@ class Page:
         return f"{self.at:.2f} {', '.join(parts)}{'' if self.is_taken else ' (refused)'}"
 
 
+type Shown = dict[str, Any]
+"""An alert, a group or a silence as the API shows it, in a form that compares (`listings.py`)."""
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one system showed at one moment."""
+
+    at: float
+    alerts: tuple[Shown, ...]
+    """In its order."""
+    groups: tuple[Shown, ...]
+    """By labels and receiver."""
+    silences: tuple[Shown, ...]
+    """By comment and state."""
+
+
 @dataclass(frozen=True)
 class Recording:
     pages: tuple[Page, ...]
     """In order of arrival."""
-    answers: tuple[int, ...] = ()
-    """The status that each event of the scenario was answered with."""
+    answers: tuple[str, ...] = ()
+    """What each event of the scenario was answered with, as `answer` words it."""
+    listings: tuple[Listing, ...] = ()
     lateness: float = 0.0
     """By how much the harness itself missed its moments, at worst."""
     starvation: float = 0.0
@@ -79,6 +97,11 @@ class Recording:
         for page in self.pages:
             found.setdefault((page.path, page.group_key), []).append(page)
         return found
+
+
+def answer(status: int, known_as: str | None = None, id: str | None = None) -> str:
+    """An answer in words: `200`, and where a silence was known by an id, `200, kept` or `200, anew`."""
+    return f"{status}" if known_as is None or id is None else f"{status}, {'kept' if id == known_as else 'anew'}"
 
 
 READER: TypeAdapter[Recording] = TypeAdapter(Recording)
@@ -93,15 +116,15 @@ def normalise(job: Job, body: dict[str, Any], began_at: float) -> dict[str, Any]
         "receiver": receiver,
         "groupKey": _unscoped_key(job, str(body["groupKey"])),
         "alerts": [_alert(job, alert, began_at) for alert in body["alerts"]],
-        "groupLabels": _unscoped(job, body["groupLabels"]),
-        "commonLabels": _unscoped(job, body["commonLabels"]),
+        "groupLabels": unscoped(job, body["groupLabels"]),
+        "commonLabels": unscoped(job, body["commonLabels"]),
     }
 
 
 def _alert(job: Job, alert: dict[str, Any], began_at: float) -> dict[str, Any]:
     is_named_right = alert["fingerprint"] == fingerprint(alert["labels"])
     return alert | {
-        "labels": _unscoped(job, alert["labels"]),
+        "labels": unscoped(job, alert["labels"]),
         "fingerprint": "as its labels say" if is_named_right else alert["fingerprint"],
         "startsAt": moment(alert["startsAt"], began_at),
         "endsAt": moment(alert["endsAt"], began_at),
@@ -119,7 +142,7 @@ def moment(text: str, began_at: float) -> str:
     return f"{round(seconds, 5) + 0.0:.10g}{zone}"
 
 
-def _unscoped(job: Job, labels: dict[str, str]) -> dict[str, str]:
+def unscoped(job: Job, labels: dict[str, str]) -> dict[str, str]:
     if labels.get(SCOPE_LABEL) != job.scope:
         return labels
     return {name: value for name, value in labels.items() if name != SCOPE_LABEL}

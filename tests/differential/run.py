@@ -10,7 +10,7 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
@@ -19,7 +19,8 @@ from typing import Any
 
 import aiohttp
 
-from tests.differential.recording import Page, Recording, normalise
+from tests.differential import listings
+from tests.differential.recording import Page, Recording, answer, normalise
 from tests.differential.scenario import (
     SCOPE_LABEL,
     WARM_UP,
@@ -164,8 +165,9 @@ async def _run_cell(
         for far, _ in pair:
             far.began_at[job.name] = mono_at + stagger
         for _, system in pair:
-            players.append(_Player(job, system.port, session, unix_at + stagger, mono_at + stagger, watch).play())
-    answers = await asyncio.gather(*players)
+            player = _Player(job, system.port, session, unix_at + stagger, mono_at + stagger, watch)
+            players.append(asyncio.gather(player.play(), player.look()))
+    played = await asyncio.gather(*players)
     longest = max(job.scenario.horizon for job in jobs)
     await asyncio.sleep(mono_at + 0.95 + longest - time.monotonic())
     found = {}
@@ -174,9 +176,13 @@ async def _run_cell(
         recordings = [
             Recording(
                 tuple(page for page in far.pages(job, own_unix_at) if page.at <= job.scenario.horizon),
-                tuple(answers[2 * number + side]),
-                round(watch.lateness, 3),
-                round(watch.starvation.get(system.pid, 0.0), 3),
+                answers=tuple(played[2 * number + side][0]),
+                listings=tuple(
+                    listings.normalise(job, at, {path: json.loads(text) for path, text in texts.items()}, own_unix_at)
+                    for at, texts in played[2 * number + side][1].items()
+                ),
+                lateness=round(watch.lateness, 3),
+                starvation=round(watch.starvation.get(system.pid, 0.0), 3),
             )
             for side, (far, system) in enumerate(pair)
         ]
@@ -200,7 +206,7 @@ class _Player:
     watch: Watch
     silences: dict[str, str] = field(default_factory=dict)
 
-    async def play(self) -> list[int]:
+    async def play(self) -> list[str]:
         answers = []
         for event in self.job.scenario.events:
             await asyncio.sleep(max(0.0, self.mono_at + event.at - time.monotonic()))
@@ -208,44 +214,40 @@ class _Player:
             answers.append(await self._send(event))
         return answers
 
-    async def _send(self, event: Event) -> int:
+    async def look(self) -> Mapping[float, Mapping[str, str]]:
+        """Ask for the lists at the moments when nothing happens; the texts by these moments, if they came in time."""
+        found = {}
+        for at in listings.moments(self.job.scenario):
+            await asyncio.sleep(max(0.0, self.mono_at + at - time.monotonic()))
+            self.watch.note(time.monotonic() - self.mono_at - at)
+            questions = listings.questions(self.job)
+            texts = {path: (await self._ask("GET", path, None, query))[1] for path, query in questions.items()}
+            if time.monotonic() - self.mono_at - at <= listings.IN_TIME:
+                found[at] = texts
+        return found
+
+    async def _send(self, event: Event) -> str:
         match event:
             case Post():
-                body = [posted(self.job, report, self.unix_at) for report in event.reports]
-                status, _ = await self._ask("POST", "alerts", body)
-                return status
+                reports = [posted(self.job, report, self.unix_at) for report in event.reports]
+                status, _ = await self._ask("POST", "alerts", reports)
+                return answer(status)
             case PutSilence():
-                status, answer = await self._ask("POST", "silences", self._silence(event))
-                if status == 200:
-                    self.silences[event.name] = json.loads(answer)["silenceID"]
-                return status
+                known_as = self.silences.get(event.name)
+                body = silenced(self.job, event, known_as, self.unix_at)
+                status, text = await self._ask("POST", "silences", body)
+                if status != 200:
+                    return answer(status)
+                self.silences[event.name] = json.loads(text)["silenceID"]
+                return answer(status, known_as, self.silences[event.name])
             case ExpireSilence():
                 status, _ = await self._ask("DELETE", f"silence/{self.silences.get(event.name, '-')}", None)
-                return status
+                return answer(status)
 
-    async def _ask(self, method: str, path: str, body: Any) -> tuple[int, str]:
+    async def _ask(self, method: str, path: str, body: Any, query: Mapping[str, str] | None = None) -> tuple[int, str]:
         url = f"http://127.0.0.1:{self.port}/api/v2/{path}"
-        async with self.session.request(method, url, json=body) as response:
+        async with self.session.request(method, url, json=body, params=query) as response:
             return response.status, await response.text()
-
-    def _silence(self, event: PutSilence) -> dict[str, Any]:
-        matchers = [
-            {
-                "name": one.name,
-                "value": one.value,
-                "isRegex": "~" in one.operator,
-                "isEqual": not one.operator.startswith("!"),
-            }
-            for one in self.job.conditions(event.matchers)
-        ]
-        return {
-            **({"id": self.silences[event.name]} if event.name in self.silences else {}),
-            "matchers": matchers,
-            "startsAt": instant(self.unix_at + event.starts),
-            "endsAt": instant(self.unix_at + event.ends),
-            "createdBy": "differential",
-            "comment": event.name,
-        }
 
 
 def posted(job: Job, report: Report, unix_at: float) -> dict[str, Any]:
@@ -258,6 +260,27 @@ def posted(job: Job, report: Report, unix_at: float) -> dict[str, Any]:
     if report.ends is not None:
         body["endsAt"] = instant(unix_at + report.ends, report.zone)
     return body
+
+
+def silenced(job: Job, event: PutSilence, known_as: str | None, unix_at: float) -> dict[str, Any]:
+    """The body of `POST /api/v2/silences`; `known_as` is the id that the silence of that name has, if it has one."""
+    matchers = [
+        {
+            "name": one.name,
+            "value": one.value,
+            "isRegex": "~" in one.operator,
+            "isEqual": not one.operator.startswith("!"),
+        }
+        for one in job.conditions(event.matchers)
+    ]
+    return {
+        **({"id": known_as} if known_as else {}),
+        "matchers": matchers,
+        "startsAt": instant(unix_at + event.starts),
+        "endsAt": instant(unix_at + event.ends),
+        "createdBy": "differential",
+        "comment": event.name,
+    }
 
 
 def instant(unix: float, zone: int = 0) -> str:

@@ -40,10 +40,11 @@ TODAY = frozenset(
         "failing",
     }
 )
-"""What Tocsin can do; the generator may use any part of it."""
+"""All but what mutes."""
 
 MUTING = frozenset({"inhibition", "silences", "intervals"})
 ALL = TODAY | MUTING
+"""The generator may use any part of it."""
 
 SHARED_LOGS = "shared_logs"
 """Identical siblings with one receiver: in Alertmanager they share a log and race for it, so only asked for by name."""

@@ -130,7 +130,7 @@ def test_an_instant_of_the_servers_clock_may_differ() -> None:
 
 
 def test_answers_must_agree() -> None:
-    recorded = [Recording((), (status,)) for status in (200, 400)]
+    recorded = [Recording((), (status,)) for status in ("200", "400")]
     assert "answered 200 by the oracle, 400" in str(compare(scenario(), *recorded).differences[0])
 
 

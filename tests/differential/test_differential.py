@@ -12,7 +12,7 @@ import os
 import pytest
 
 from tests.differential.campaign import SIDES, Campaign, Verdict
-from tests.differential.scenario import TODAY, story
+from tests.differential.scenario import ALL, story
 
 SEEDS = int(os.environ.get("TOCSIN_DIFFERENTIAL_SEEDS", "10"))
 
@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.needs("prometheus-alertmanager"), pytest.mark.timeout(
 
 @pytest.mark.skipif(SEEDS == 0, reason="TOCSIN_DIFFERENTIAL_SEEDS is 0")
 def test_tocsin_pages_what_alertmanager_pages() -> None:
-    campaign = Campaign(SIDES["tocsin"], TODAY)
+    campaign = Campaign(SIDES["tocsin"], ALL)
     failed = [verdict for verdict in campaign.judge(range(SEEDS)) if verdict.comparison.differences]
     if failed:
         simplest = campaign.shrink(min(failed, key=lambda one: len(story(one.scenario))))

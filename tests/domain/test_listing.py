@@ -322,3 +322,15 @@ def test_in_groups_an_alert_has_the_receivers_asked_for_by_name() -> None:
         assert [receiver["name"] for receiver in group["alerts"][0]["receivers"]] == ["ape", "zebra"]
     (only,) = shown_groups(*held, situation(), read_selection({"receiver": ["zebra"]}), NOON)
     assert [receiver["name"] for receiver in only["alerts"][0]["receivers"]] == ["zebra"]
+
+
+def test_a_receiver_of_two_groups_is_named_for_each_of_them() -> None:
+    """As Alertmanager does, 0.25 and later ones."""
+    configuration = read_configuration(
+        "route: {receiver: team, routes: [{matchers: [a=b], continue: true}, {matchers: [a=~b]}]}\n"
+        "receivers: [{name: team}]"
+    )
+    held = spread(alert(a="b"), configuration=configuration)
+    groups = shown_groups(*held, Situation(configuration, NOON - HOUR, is_strict=True), EVERYTHING, NOON)
+    names = [[receiver["name"] for receiver in group["alerts"][0]["receivers"]] for group in groups]
+    assert names == [["team", "team"], ["team", "team"]]
