@@ -2,7 +2,8 @@
 
 A seed is a scenario: a tree of routes, receivers, alerts that come and go, rules that inhibit, silences that people
 create, change and end.  Both servers get it at the same moments, with timers of seconds; what their webhook receivers
-heard is compared, page by page.  `intended.py` lists everything that may differ, with its reason.
+heard is compared, page by page, and so is what the API lists of alerts, groups and silences.  `intended.py` names
+everything that may differ, with its reason.
 
     uv run python -m tests.differential                     # 40 seeds; shrinks what differs to a short story
     uv run python -m tests.differential --seeds 200 --first 1000
@@ -13,7 +14,7 @@ heard is compared, page by page.  `intended.py` lists everything that may differ
     TOCSIN_DIFFERENTIAL_SEEDS=40 uv run pytest -n0 tests/differential/test_differential.py   # as CI does
 
 It measures time, so it wants an idle machine: what differs while a server had to wait for a processor is run again,
-and when that happens each time there is no verdict (exit 2).  40 seeds take some 45 seconds, 200 some three minutes.
+and when that happens each time there is no verdict (exit 2).  40 seeds take some 40 seconds, 200 some four minutes.
 
 Without an Alertmanager, and in milliseconds for each seed:
 
@@ -21,6 +22,6 @@ Without an Alertmanager, and in milliseconds for each seed:
     uv run pytest tests/differential/test_mended.py   # Tocsin's own rules beside strict: each difference has its cause
 
 Where to look: `scenario.py` (what one is), `generator.py`, `grid.py` (when groups flush, and what cannot be judged),
-`run.py` and `systems.py` (both servers), `comparison.py` and `intended.py`, `campaign.py` (what is run again),
-`shrinking.py`, `pure.py`, `mended.py`.
+`run.py` and `systems.py` (both servers), `comparison.py`, `listings.py` and `intended.py`, `campaign.py` (what is run
+again), `shrinking.py`, `pure.py`, `mended.py`.
 """

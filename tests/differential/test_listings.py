@@ -95,6 +95,12 @@ def test_an_instant_of_the_servers_clock_may_differ() -> None:
     assert found(oracle, subject, scenario()) == ([], {intended.STAMPED.name: 2})
 
 
+def test_a_list_that_came_late_is_not_compared() -> None:
+    oracle, subject = listing(alert()), listing(alert("suppressed"))
+    assert list(unlike(scenario(), [oracle], [subject], lambda one: None))
+    assert not list(unlike(scenario(), [], [subject], lambda one: None))
+
+
 def test_intervals_are_shown_by_the_subject_alone() -> None:
     muted = alert("suppressed", mutedBy=["always"])
     assert found(alert(), muted, scenario()) == ([], {intended.MUTED_BY.name: 2})

@@ -16,12 +16,14 @@ from tests.differential.scenario import (
     TODAY,
     Condition,
     Contact,
+    ExpireSilence,
     Hook,
     Job,
     LabelSet,
     Node,
     Outage,
     Post,
+    PutSilence,
     Report,
     Scenario,
     label_set,
@@ -137,6 +139,23 @@ def test_what_cannot_be_judged_is_left_out(events: tuple[Post, ...]) -> None:
 def test_an_outage_allows_no_reopening() -> None:
     refires = scenario(fires(0), resolved(3), fires(6), hook=Hook(outage=Outage(0, 4, 400)))
     assert settle(refires).events == (fires(0), resolved(3))
+
+
+@pytest.mark.parametrize(
+    ("repeat", "is_kept"),
+    [pytest.param(40.5, True, id="nothing is repeated"), pytest.param(7.5, False, id="a repeat could make it news")],
+)
+def test_what_resolved_under_a_silence_may_refire_into_its_emptied_group(repeat: float, is_kept: bool) -> None:
+    silence = PutSilence(1.0, "s1", (Condition("instance", "=", "1"),), 1.0, 5.0)
+    refires = scenario(fires(0), resolved(3), fires(9), root=replace(ROOT, repeat_interval=repeat))
+    refires = replace(refires, events=(refires.events[0], silence, *refires.events[1:]))
+    assert (fires(9) in settle(refires).events) is is_kept
+
+
+def test_a_silence_that_is_left_out_takes_its_end_along() -> None:
+    silence = PutSilence(0.5, "s1", (Condition("instance", "=", "1"),), 0.5, 9.0)
+    one = replace(scenario(fires(0)), events=(fires(0), silence, ExpireSilence(5.0, "s1")))
+    assert settle(one).events == (fires(0),)
 
 
 def test_places_are_found_as_alertmanager_routes() -> None:
