@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,9 +13,8 @@ from adapters.secrets import read_secret
 from domain.configuration import WebhookIntegration
 from domain.configuration.bundle import Templates
 from domain.notifications import Notification, ToldAlert, common_annotations, common_labels, status
-
-NO_END = "0001-01-01T00:00:00Z"
-"""How Alertmanager prints the end of an alert that fires (WH-6)."""
+from domain.quoting import quote_meta
+from domain.times import ZERO_TIME
 
 
 def payload(notification: Notification, external_url: str, max_alerts: int) -> dict[str, Any]:
@@ -48,15 +46,10 @@ def _alert(told: ToldAlert) -> dict[str, Any]:
         "labels": dict(alert.labels),
         "annotations": dict(alert.annotations),
         "startsAt": alert.starts_text or go_time(alert.starts_at),
-        "endsAt": NO_END if told.is_firing else alert.ends_text or go_time(alert.ends_at),
+        "endsAt": ZERO_TIME if told.is_firing else alert.ends_text or go_time(alert.ends_at),
         "generatorURL": alert.generator_url,
         "fingerprint": alert.fingerprint,
     }
-
-
-def quote_meta(text: str) -> str:
-    """Escapes what a Go regular expression would read as more than itself, and nothing else: `regexp.QuoteMeta`."""
-    return re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", text)
 
 
 def go_time(instant: datetime) -> str:

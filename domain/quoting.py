@@ -86,3 +86,8 @@ def _bytes_of(piece: re.Match[str]) -> bytes:
             return chr(int(text, 16)).encode("utf-8")  # refuses surrogates, as Go does
         case _:
             return text.encode("utf-8")
+
+
+def quote_meta(text: str) -> str:
+    """Escapes what a Go regular expression would read as more than itself, and nothing else: `regexp.QuoteMeta`."""
+    return re.sub(r"[\\.+*?()|\[\]{}^$]", r"\\\g<0>", text)

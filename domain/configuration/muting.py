@@ -16,23 +16,8 @@ from domain.inhibition import InhibitRule
 from domain.intervals import Range, TimeInterval
 from domain.labels import Matcher
 from domain.quoting import quote
+from domain.times import MONTHS, WEEKDAYS
 from domain.yaml_document import Field, Section
-
-_WEEKDAYS = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-_MONTHS = (
-    "january",
-    "february",
-    "march",
-    "april",
-    "may",
-    "june",
-    "july",
-    "august",
-    "september",
-    "october",
-    "november",
-    "december",
-)
 
 _TIME = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 _NUMBER = re.compile(r"[+-]?[0-9]{1,18}")
@@ -169,13 +154,13 @@ def _read_range(field: Field, parse: Callable[[str], int]) -> Range | None:
 
 
 def _weekday(text: str) -> int:
-    if text not in _WEEKDAYS:
+    if text not in WEEKDAYS:
         raise ValueError(f"not a weekday: {quote(text)}")
-    return _WEEKDAYS.index(text)
+    return WEEKDAYS.index(text)
 
 
 def _month(text: str) -> int:
-    return 1 + _MONTHS.index(text) if text in _MONTHS else _number(text, "month")
+    return 1 + MONTHS.index(text) if text in MONTHS else _number(text, "month")
 
 
 def _number(text: str, what: str = "number") -> int:

@@ -6,11 +6,11 @@ import re
 from datetime import datetime
 
 from domain.notifications import Notification, ToldAlert, common_annotations, common_labels, status
+from domain.quoting import quote_meta
 from domain.templates import values
 from domain.templates.times import ZERO, Time
 from domain.templates.values import KV, Data
 
-_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
@@ -22,7 +22,7 @@ def template_data(notification: Notification, external_url: str, max_alerts: int
     """
     told = notification.alerts[:max_alerts] if max_alerts else notification.alerts
     return Data(
-        receiver=_META.sub(r"\\\g<0>", notification.receiver),
+        receiver=quote_meta(notification.receiver),
         status=status(notification, told),
         alerts=values.Alerts(tuple(map(_alert, told))),
         notification_reason=str(notification.reason),

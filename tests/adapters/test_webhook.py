@@ -24,12 +24,13 @@ from cryptography.hazmat.primitives.serialization import (
 
 from adapters.http_client import HttpClient
 from adapters.rendering import Renderer
-from adapters.webhook import WebhookNotifier, go_time, payload, quote_meta
+from adapters.webhook import WebhookNotifier, go_time, payload
 from domain.alerts import Alert
 from domain.configuration import HttpConfig, Secret, TlsConfig, WebhookIntegration
 from domain.errors import DomainError, RejectedError, UnavailableError
 from domain.labels import fingerprint
 from domain.notifications import Notification, NotificationReason, ToldAlert
+from domain.quoting import quote_meta
 from tests.adapters.receiving import OK, Answer, Authority, Request, receiving, says, status_line
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
