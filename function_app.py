@@ -24,6 +24,7 @@ from domain.situations import Situation
 from endpoints import alertmanager, explain, incidents, ingest, operations, receivers, shadow, silences
 from endpoints.consumer import consumer
 from endpoints.pipeline import refuse_other_methods
+from endpoints.reacting import react_to, read_document
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -104,8 +105,31 @@ async def deliver(message: func.ServiceBusMessage) -> None:
 @app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:05")
 async def relay_outbox(documents: func.DocumentList) -> None:
     """Send what a crash between commit and send left in an outbox; if this raises, the feed shows it again."""
-    for document in documents:
-        await ports().outbox.relay(document)
+    await react_to(documents, ports().outbox.relay)
+
+
+@app.cosmos_db_trigger(
+    arg_name="documents",
+    connection="COSMOS",
+    database_name="%COSMOS_DATABASE%",
+    container_name="groups",
+    lease_container_name="leases",
+    lease_container_prefix="history",
+    feed_poll_delay=1000,
+)
+@app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:05")
+async def write_history(documents: func.DocumentList) -> None:
+    """Copy entries and incidents to where they are listed; if this raises, the feed shows them again."""
+    await react_to(documents, ports().project)
+
+
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%REACTIONS_QUEUE%", connection="SERVICE_BUS")
+@consumer("reactions")
+async def react_again(message: func.ServiceBusMessage) -> None:
+    """React to a document of the feed that could not be reacted to before, and that a person has sent again."""
+    document = read_document(message.get_body())
+    await ports().outbox.relay(document)
+    await ports().project(document)
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from typing import Any, Literal
 
 import msgspec
@@ -31,6 +33,38 @@ def decode[T](kind: type[T], document: bytes | str) -> T:
     return value
 
 
+# --- inside a document of another ------------------------------------------------------------------------------------
+
+ZIPPED_BYTES = 4096
+"""Above this a body is stored compressed: a store that charges by the kilobyte then charges a tenth."""
+
+
+def embed(value: Any) -> Any:
+    """The value as a part of a JSON document: readable while it is small, compressed when it is not."""
+    encoded = encode(value)
+    if len(encoded) > ZIPPED_BYTES:
+        return {"zip": base64.b64encode(zlib.compress(encoded, 1)).decode()}
+    return msgspec.json.decode(encoded)
+
+
+def extract[T](kind: type[T], embedded: Any) -> T:
+    """The value that `embed` put into a document.
+
+    Raises:
+        RejectedError: It is no such value, and never will be.
+    """
+    if isinstance(embedded, dict) and embedded.keys() == {"zip"}:
+        try:
+            encoded = zlib.decompress(base64.b64decode(embedded["zip"]))
+        except (ValueError, zlib.error) as error:
+            raise RejectedError(f"not a compressed {kind.__name__}: {error}") from error
+        return decode(kind, encoded)
+    try:
+        return msgspec.convert(embedded, kind)
+    except msgspec.MsgspecError as error:
+        raise RejectedError(f"not a {kind.__name__}: {error}") from error
+
+
 type OutgoingKind = Literal["tick", "delivery", "events"]
 
 _OUTGOING: dict[OutgoingKind, type[Outgoing]] = {"tick": Tick, "delivery": Delivery, "events": GroupEvents}
@@ -47,6 +81,6 @@ def kind_of(outgoing: Outgoing) -> OutgoingKind:
             return "events"
 
 
-def decode_outgoing(kind: OutgoingKind, document: bytes | str) -> Outgoing:
+def extract_outgoing(kind: OutgoingKind, embedded: Any) -> Outgoing:
     """What an outbox kept under that name."""
-    return decode(_OUTGOING[kind], document)
+    return extract(_OUTGOING[kind], embedded)

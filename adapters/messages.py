@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from adapters.documents import decode, encode
 from domain.groups import GroupEvents, Tick, shard
 from domain.notifications import Delivery
 from domain.queues import DeadLetter, QueueName
+from domain.routing import GroupId
+
+type Mark = tuple[GroupId, str, int]
+"""An event as its group knows it once folded: the group, the door that sent it, and its number there."""
 
 REPLAYED = "replayed-"
 """How the id of a message begins that was a dead letter: its place in the order of its door is lost."""
@@ -26,6 +30,9 @@ class OutgoingMessage:
     """Where given, a message of the same id sent in the last ten minutes is dropped as a duplicate."""
     due_at: datetime | None = None
     size: int = 0
+    """How many (alert × group) pairs of the ledger it carries."""
+    marks: tuple[Mark, ...] = ()
+    """By what a broker that cannot tell whether a message was handled may ask the store; one for each event."""
 
 
 class Broker(Protocol):
@@ -33,7 +40,30 @@ class Broker(Protocol):
 
     async def send(self, queue: QueueName, messages: Sequence[OutgoingMessage], *, replacing: int = 0) -> None: ...
 
+    async def open(self, body: bytes, properties: Mapping[str, Any]) -> bytes:
+        """What a received message really carries: a broker may have sent its body another way, by reference.
+
+        Args:
+            body: As received.
+            properties: The application properties as received.
+
+        Raises:
+            UnavailableError: The body cannot be had just now.
+            RejectedError: It is gone for good.
+        """
+        ...
+
     async def park(self, queue: QueueName, body: bytes, reason: str, size: int = 0) -> None: ...
+
+    async def gather_dead(self) -> int:
+        """Bring what the broker itself gave up on to where it is listed, and return how many those were.
+
+        Listing and counting do it first; the sweep does it too, so that nothing lies dead unseen.
+
+        Raises:
+            UnavailableError: Not all could be brought; the others are still where they were.
+        """
+        ...
 
     async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]: ...
 
@@ -80,7 +110,12 @@ class MessageQueues:
         await self._broker.send(
             "groups",
             [
-                OutgoingMessage(encode(message), session=str(shard(message.events[0].group_id)), size=message.size)
+                OutgoingMessage(
+                    encode(message),
+                    session=str(shard(message.events[0].group_id)),
+                    size=message.size,
+                    marks=tuple([(event.group_id, event.door, event.number) for event in message.events]),
+                )
                 for message in events
             ],
             replacing=replacing,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapters.documents import decode_outgoing
+from adapters.documents import extract_outgoing
 from domain.groups import GroupEvents, GroupStore, Outgone, Tick
 from domain.notifications import Delivery
 from domain.queues import Queues
@@ -65,5 +64,5 @@ class Outbox:
             await asyncio.sleep((HANDLER_GRACE - age).total_seconds())
         if await self._groups.has_outbox(group_id, key):
             log.warning("relaying %s of group %s, which a crash left behind", document["kind"], group_id)
-            outgoing = decode_outgoing(document["kind"], json.dumps(document["outgoing"]))
+            outgoing = extract_outgoing(document["kind"], document["outgoing"])
             await self.send([Outgone(group_id, key, outgoing)])

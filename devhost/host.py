@@ -13,11 +13,13 @@ import uvicorn
 
 from adapters.wiring import Ports, ports
 from devhost.http import HttpApp
-from devhost.index import index
+from devhost.index import Function, index
 from devhost.pumps import FeedPump, QueuePump, TimerPump, keep_running
+from devhost.servicebus_pump import ServiceBusPump
 from devhost.sharing import Loop
+from devhost.stopping import Stop, StoppedError
 
-QUEUE_LIMITS = {"intake": 16, "groups": 64, "ticks": 64, "deliveries": 256}
+QUEUE_LIMITS = {"intake": 16, "groups": 64, "ticks": 64, "deliveries": 256, "reactions": 4}
 """How many functions run at once for each queue; `groups` has as many sessions as shards."""
 
 NAMES = {
@@ -25,6 +27,7 @@ NAMES = {
     "GROUPS_QUEUE": "groups",
     "TICKS_QUEUE": "ticks",
     "DELIVERIES_QUEUE": "deliveries",
+    "REACTIONS_QUEUE": "reactions",
     "COSMOS_DATABASE": "tocsin",
 }
 """The app settings that name what the triggers listen to."""
@@ -32,19 +35,32 @@ NAMES = {
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-async def serve(host: str, port: int, when_ready: Callable[[Ports], Any]) -> None:
-    """Run until SIGTERM or SIGINT: answer what is being asked, finish what is being handled, then close the store.
+async def serve(host: str, port: int, when_ready: Callable[[Ports], Any], stop: Stop) -> None:
+    """Run until told to stop: answer what is being asked, finish what is being handled, then close the store.
 
     Settings come from the environment, as on Azure.
     """
+    home = ports()
+    with contextlib.suppress(StoppedError):
+        with stop.starting():
+            functions = _functions()
+            await home.policy.heard(home.clock(), resumed=True)
+        _calm_collector()
+        await _serve(host, port, functions, home, when_ready, stop)
+    await home.close()
+
+
+def _functions() -> list[Function]:
     for name, value in NAMES.items():
         os.environ.setdefault(name, value)
     import function_app
 
-    functions = index(function_app.app)
-    home = ports()
-    await home.policy.heard(home.clock(), resumed=True)
-    _calm_collector()
+    return index(function_app.app)
+
+
+async def _serve(
+    host: str, port: int, functions: list[Function], home: Ports, when_ready: Callable[[Ports], Any], stop: Stop
+) -> None:
     loop = Loop()
     allowed = frozenset(f"{name}:{port}" for name in LOOPBACK)
     server = uvicorn.Server(
@@ -64,13 +80,13 @@ async def serve(host: str, port: int, when_ready: Callable[[Ports], Any]) -> Non
             timeout_keep_alive=75,
         )
     )
+    stop.ends(server)
     async with _pumping(_pumps(functions, home, loop)):
         ready = asyncio.create_task(_tell(server, home, when_ready))
         try:
             await server.serve()
         finally:
             ready.cancel()
-    await home.close()
 
 
 def _calm_collector() -> None:
@@ -86,17 +102,23 @@ async def _tell(server: uvicorn.Server, home: Ports, when_ready: Callable[[Ports
     when_ready(home)
 
 
-def _pumps(functions: list[Any], home: Ports, loop: Loop) -> list[QueuePump | FeedPump | TimerPump]:
+type Pump = QueuePump | ServiceBusPump | FeedPump | TimerPump
+
+
+def _pumps(functions: list[Any], home: Ports, loop: Loop) -> list[Pump]:
     broker: Any = home.broker
     groups: Any = home.groups
-    pumps: list[QueuePump | FeedPump | TimerPump] = []
+    pumps: list[Pump] = []
     for function in functions:
         match function.trigger:
             case "serviceBusTrigger":
-                queue = function.binding["queueName"]
-                pumps.append(QueuePump(function, broker, loop, limit=QUEUE_LIMITS[queue]))
+                limit = QUEUE_LIMITS[function.binding["queueName"]]
+                if home.settings.home == "azure":
+                    pumps.append(ServiceBusPump(function, broker, limit=limit))
+                else:
+                    pumps.append(QueuePump(function, broker, loop, limit=limit))
             case "cosmosDBTrigger":
-                pumps.append(FeedPump(function, groups.changes))
+                pumps.append(FeedPump(function, groups, getattr(groups, "places", None)))
             case "timerTrigger":
                 pumps.append(TimerPump(function))
             case "httpTrigger":
@@ -107,7 +129,7 @@ def _pumps(functions: list[Any], home: Ports, loop: Loop) -> list[QueuePump | Fe
 
 
 @contextlib.asynccontextmanager
-async def _pumping(pumps: list[QueuePump | FeedPump | TimerPump]) -> AsyncIterator[None]:
+async def _pumping(pumps: list[Pump]) -> AsyncIterator[None]:
     tasks = [asyncio.create_task(keep_running(pump.run)) for pump in pumps]
     try:
         yield

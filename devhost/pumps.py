@@ -154,24 +154,49 @@ async def keep_running(run: Callable[[], Awaitable[None]]) -> None:
             await asyncio.sleep(1)
 
 
+class ChangeFeed(Protocol):
+    """What was written to the groups, in order; on Azure the platform reads it."""
+
+    async def changes(self, after: str, *, limit: int) -> tuple[list[dict[str, Any]], str]:
+        """The documents written behind that place, some `limit` of them, and the place behind them; "" is the start."""
+        ...
+
+
+class Places(Protocol):
+    """Where readers of a change feed that outlives the host go on."""
+
+    async def get_place(self, reader: str) -> str:
+        """Where it goes on; "" for one that begins."""
+        ...
+
+    async def keep_place(self, reader: str, place: str) -> None:
+        """It has done with everything before that place."""
+        ...
+
+
 class FeedPump:
     """Polls the change feed for its function; a failed batch is run again as the retry policy says."""
 
-    def __init__(self, function: Function, changes: Callable[..., list[tuple[int, dict[str, Any]]]]) -> None:
+    def __init__(self, function: Function, feed: ChangeFeed, places: Places | None = None) -> None:
+        """Without `places` it begins at the start: a local feed shows only what was left behind."""
         self._function = function
-        self._changes = changes
+        self._feed = feed
+        self._places = places
+        self._reader: str = function.binding["leaseContainerPrefix"]
         self._poll_seconds = function.binding.get("feedPollDelay", 5000) / 1000
         self._retry_seconds = _seconds((function.retry or {}).get("delay_interval", "00:00:05"))
 
     async def run(self) -> None:
-        """Until cancelled.  Starts at the beginning: whatever is still there was left behind."""
-        after = 0
+        """Until cancelled."""
+        place = await self._places.get_place(self._reader) if self._places else ""
         while True:
-            changes = self._changes(after, limit=100)
-            if changes:
-                await self._invoke([document for _, document in changes])
-                after = changes[-1][0]
-            else:
+            documents, behind = await self._feed.changes(place, limit=100)
+            if documents:
+                await self._invoke(documents)
+                if self._places:
+                    await self._places.keep_place(self._reader, behind)
+            place = behind
+            if not documents:
                 await asyncio.sleep(self._poll_seconds)
 
     async def _invoke(self, documents: list[dict[str, Any]]) -> None:

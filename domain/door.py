@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -16,11 +16,22 @@ ALERTS_REMEMBERED = 200_000
 INSTANT = timedelta(microseconds=1)
 
 
+ALERTS_AN_EVENT = 1000
+"""What one request brings to one group is folded in steps of so many: a store has limits for what it writes at once."""
+
+
 @dataclass(slots=True)
 class _Share:
     address: GroupAddress
     alerts: list[Alert]
     further: list[Alert]
+
+    def parts(self) -> Iterator[tuple[tuple[Alert, ...], tuple[Alert, ...]]]:
+        """The alerts and the further ones, mostly all at once."""
+        most = max(len(self.alerts), len(self.further))
+        for begin in range(0, most, ALERTS_AN_EVENT):
+            end = begin + ALERTS_AN_EVENT
+            yield tuple(self.alerts[begin:end]), tuple(self.further[begin:end])
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,19 +95,23 @@ class Door:
                     share = shares[address.group_id] = _Share(address, [], [])
                 (share.alerts if is_leading else share.further).append(alert)
                 is_leading = False
-        self._number += 1
         events: dict[int, list[Reported]] = {}
+        first, last = self._number + 1, self._number + 1
         for share in shares.values():
-            events.setdefault(shard(share.address.group_id), []).append(
-                Reported(
-                    group=share.address,
-                    door=self.name,
-                    number=self._number,
-                    received_at=alerts[0].received_at,
-                    alerts=tuple(share.alerts),
-                    further=tuple(share.further),
+            group_events = events.setdefault(shard(share.address.group_id), [])
+            for number, (leading, further) in enumerate(share.parts(), start=first):
+                group_events.append(
+                    Reported(
+                        group=share.address,
+                        door=self.name,
+                        number=number,
+                        received_at=alerts[0].received_at,
+                        alerts=leading,
+                        further=further,
+                    )
                 )
-            )
+                last = max(last, number)
+        self._number = last
         return [GroupEvents(configuration.version, tuple(reported)) for reported in events.values()]
 
     def route_anew(self, events: GroupEvents, situation: Situation) -> Sequence[GroupEvents]:

@@ -57,6 +57,9 @@ class Incident:
     alerts: int = 0
     """How many alerts are or were part of it; an alert that fires twice counts once while it is kept."""
     pages: int = 0
+    """Notifications that arrived."""
+    failed: int = 0
+    """Notifications that did not: refused, or without a result by their deadline."""
 
 
 @value
@@ -313,6 +316,19 @@ class Transaction:
 
 
 @value
+class Cost:
+    """What an incident has cost its store and queues so far; nothing where neither charges."""
+
+    request_units: float = 0.0
+    operations: int = 0
+    """Requests to the store."""
+    bytes: int = 0
+    """Sent to and received from the store."""
+    messages: int = 0
+    """Sent to the queues."""
+
+
+@value
 class Outgone:
     """One thing that a committed decision left in its group's outbox, to be sent and then cleared."""
 
@@ -361,6 +377,16 @@ class GroupStore(Protocol):
 
     async def get_incident(self, incident_id: str) -> Incident:
         """Raises NotFoundError when there is none under that id."""
+        ...
+
+    async def get_cost(self, incident_id: str) -> Cost | None:
+        """What the folds and flushes of this incident have cost; None where the store charges nothing.
+
+        Whatever an instance spent since its last commit for the group, and did not live to write down, is missing.
+
+        Raises:
+            NotFoundError: There is none under that id.
+        """
         ...
 
     async def list_incidents(self, *, before: str | None = None, limit: int = 100) -> Sequence[Incident]:

@@ -10,7 +10,7 @@ from typing import Literal, Protocol
 from domain.groups import GroupEvents, Tick
 from domain.notifications import Delivery
 
-type QueueName = Literal["intake", "groups", "ticks", "deliveries"]
+type QueueName = Literal["intake", "groups", "ticks", "deliveries", "reactions"]
 
 MAX_DELIVERY_COUNT = 1000
 """After so many failures a message is dead: high, because an outage is waited out, not dead-lettered (rule 15)."""

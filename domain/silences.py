@@ -300,7 +300,7 @@ class SilenceStore(Protocol):
             The new `silences_version`, higher than every one before, in the policy head since the same instant.
 
         Raises:
-            UnavailableError: The store did not answer; nothing is written.
+            UnavailableError: The store did not answer; if only the answer was lost, it may be written.
         """
         ...
 
@@ -316,7 +316,7 @@ class SilenceStore(Protocol):
             decided on is durable.
 
         Raises:
-            UnavailableError: The store did not answer; nothing is written.
+            UnavailableError: The store did not answer; if only the answer was lost, it may be written.
         """
         ...
 

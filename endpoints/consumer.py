@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import inspect
 import logging
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
+from azure.functions.servicebus import ServiceBusMessage
 
 from adapters.wiring import ports
 from domain.errors import RejectedError, UnavailableError
@@ -23,6 +25,12 @@ PATIENCE_SECONDS = 240.0
 SIZE = "size"
 """The application property that tells how many (alert × group) pairs of the ledger a message carries."""
 
+_FIELDS = [
+    name
+    for name in inspect.signature(ServiceBusMessage.__init__).parameters
+    if name not in ("self", "body", "trigger_metadata")
+]
+
 type Consumer = Callable[[func.ServiceBusMessage], Awaitable[None]]
 
 
@@ -31,39 +39,52 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
 
     While the store or the queue is unavailable the handler is run again, with growing pauses and the message's lock
     held; after four minutes its error goes to the host, which delivers the message again.  A RejectedError parks the
-    message with its reason, and the host completes it.
+    message with its reason, and the host completes it.  Where the broker sent the body by reference, the handler gets
+    the body itself.
     """
 
     def wrap(handler: Consumer) -> Consumer:
         @functools.wraps(handler)
         async def run(message: func.ServiceBusMessage) -> None:
             try:
-                await handler(message)
+                await attempt(message)
             except UnavailableError as error:
-                await _wait_out(handler, message, error)
+                await _wait_out(message, error)
+
+        async def attempt(message: func.ServiceBusMessage) -> None:
+            opened = message
+            try:
+                opened = await _open(message)
+                await handler(opened)
             except RejectedError as error:
-                await _park(message, error)
+                await _park(opened, error)
+
+        async def _wait_out(message: func.ServiceBusMessage, error: UnavailableError) -> None:
+            wait, waited = FIRST_WAIT_SECONDS, 0.0
+            while waited < PATIENCE_SECONDS:
+                log.warning("queue %s waits %.1f s: %s", queue, wait, error)
+                await asyncio.sleep(wait)
+                waited += wait
+                wait = min(2 * wait, LONGEST_WAIT_SECONDS)
+                try:
+                    return await attempt(message)
+                except UnavailableError as again:
+                    error = again
+            raise error
 
         return run
 
     async def _park(message: func.ServiceBusMessage, error: RejectedError) -> None:
         log.error("a message of queue %s is parked: %s", queue, error)
-        size = message.application_properties.get(SIZE, 0)
+        size = (message.application_properties or {}).get(SIZE, 0)
         await ports().queues.park(queue, message.get_body(), str(error), int(size))
 
-    async def _wait_out(handler: Consumer, message: func.ServiceBusMessage, error: UnavailableError) -> None:
-        wait, waited = FIRST_WAIT_SECONDS, 0.0
-        while waited < PATIENCE_SECONDS:
-            log.warning("queue %s waits %.1f s: %s", queue, wait, error)
-            await asyncio.sleep(wait)
-            waited += wait
-            wait = min(2 * wait, LONGEST_WAIT_SECONDS)
-            try:
-                return await handler(message)
-            except UnavailableError as again:
-                error = again
-            except RejectedError as refusal:
-                return await _park(message, refusal)
-        raise error
-
     return wrap
+
+
+async def _open(message: func.ServiceBusMessage) -> func.ServiceBusMessage:
+    received = message.get_body()
+    body = await ports().broker.open(received, message.application_properties or {})
+    if body is received:
+        return message
+    return ServiceBusMessage(body=body, **{name: getattr(message, name) for name in _FIELDS})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
@@ -68,7 +69,9 @@ class IncidentSummary(Shape):
     alerts: int
     """How many alerts are or were part of it."""
     pages: int
-    """How many notifications became due."""
+    """How many notifications arrived."""
+    failed: int
+    """How many did not: refused, or without a result by their deadline."""
 
 
 class Incidents(Shape):
@@ -139,6 +142,18 @@ class TimelineEntry(Shape):
     configuration_version: str
 
 
+class CostShape(Shape):
+    """Counted from the store's own answers."""
+
+    request_units: float
+    operations: int
+    """Requests to the store."""
+    bytes: int
+    """Sent to and received from the store."""
+    messages: int
+    """Sent to the queues."""
+
+
 class IncidentDetail(IncidentSummary):
     """The incident with its timeline."""
 
@@ -148,6 +163,8 @@ class IncidentDetail(IncidentSummary):
     """The oldest first."""
     is_timeline_cut: bool
     """Whether there are earlier entries than these."""
+    cost: CostShape | None
+    """What it has cost the store and the queues so far; null where those charge nothing, as on one machine."""
 
 
 # --- handlers -------------------------------------------------------------------------------------------------------
@@ -166,12 +183,14 @@ async def show_incident(request: func.HttpRequest) -> func.HttpResponse:
     query = read_query(TimelineQuery, request)
     incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
     why = await _why(incident, trail, members, is_cut=is_cut)
+    cost = await ports().groups.get_cost(incident.id)
     return show(
         IncidentDetail(
             **dict(_summary(incident)),
             current_alerts=[_current_alert(member, why) for member in members],
             timeline=[_entry(explained) for explained in trail],
             is_timeline_cut=is_cut,
+            cost=CostShape(**asdict(cost)) if cost else None,
         )
     )
 
@@ -298,6 +317,7 @@ def _summary(incident: Incident) -> IncidentSummary:
         firing=incident.firing,
         alerts=incident.alerts,
         pages=incident.pages,
+        failed=incident.failed,
     )
 
 

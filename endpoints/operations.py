@@ -15,6 +15,7 @@ from adapters.wiring import ports
 from domain.errors import RejectedError, UnavailableError
 from domain.groups import Head
 from domain.queues import DeadLetter
+from domain.routing import GroupId
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Shape, read_query, show
 
@@ -22,6 +23,9 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 LONGEST_SILENCE_OF_SWEEP = timedelta(minutes=3)
 """The sweep writes every minute; one that has not for so long means that nothing is written, or nothing runs."""
+
+NO_GROUP = GroupId("0" * 32)
+"""Whatever the store says of it, it has answered."""
 
 
 # --- health ---------------------------------------------------------------------------------------------------------
@@ -37,7 +41,7 @@ async def check_healthy(request: func.HttpRequest) -> func.HttpResponse:
 async def check_ready(request: func.HttpRequest) -> func.HttpResponse:
     """Whether it can take alerts in: the store answers and was lately written to, and a configuration is in force."""
     await ports().configurations.gather()
-    await ports().groups.tally()
+    await ports().groups.list_entries(NO_GROUP, limit=1)
     head = await ports().policy.get_head()
     if head.heard_at is None:
         raise UnavailableError("not listening yet: the sweep has not run")

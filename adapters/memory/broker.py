@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count, islice
-from typing import Literal
+from typing import Any, Literal
 
 from adapters.lanes import DUPLICATE_WINDOW_SECONDS, Held, new_lanes, stamp
 from adapters.messages import REPLAYED, OutgoingMessage
@@ -80,8 +80,14 @@ class MemoryBroker:
         at = datetime.fromtimestamp(self._clock(), UTC)
         self._dead[id] = DeadLetter(id, queue, kind, reason, at, delivery_count, size, body), session
 
+    async def open(self, body: bytes, properties: Mapping[str, Any]) -> bytes:
+        return body
+
     async def park(self, queue: QueueName, body: bytes, reason: str, size: int = 0) -> None:
         self._bury(queue, None, "parked", reason, 0, size, body)
+
+    async def gather_dead(self) -> int:
+        return 0  # they are buried where they are listed
 
     async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
         return [letter for letter, _ in islice(reversed(self._dead.values()), limit)]

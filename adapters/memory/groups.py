@@ -16,6 +16,7 @@ from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError
 from domain.groups import (
     ENTRIES_SEARCHED,
+    Cost,
     Decision,
     GroupState,
     Head,
@@ -98,23 +99,22 @@ class MemoryGroupStore:
     async def has_outbox(self, group_id: GroupId, key: str) -> bool:
         return int(key) in self._outbox
 
-    def changes(self, after: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """What the change feed shows: the outbox documents written after that number, in order."""
-        later = ((number, *held) for number, held in self._outbox.items() if number > after)
-        return [
-            (
-                number,
-                {
-                    "type": "outbox",
-                    "group_id": group_id,
-                    "key": str(number),
-                    "kind": kind_of(outgoing),
-                    "at": at,
-                    "outgoing": json.loads(encode(outgoing)),
-                },
-            )
-            for number, group_id, at, outgoing in islice(later, limit)
+    async def changes(self, after: str, *, limit: int) -> tuple[list[dict[str, Any]], str]:
+        """What the change feed shows: the outbox documents written behind that place, in order, and the next place."""
+        later = ((number, *held) for number, held in self._outbox.items() if number > int(after or 0))
+        shown = list(islice(later, limit))
+        documents = [
+            {
+                "type": "outbox",
+                "group_id": group_id,
+                "key": str(number),
+                "kind": kind_of(outgoing),
+                "at": at,
+                "outgoing": json.loads(encode(outgoing)),
+            }
+            for number, group_id, at, outgoing in shown
         ]
+        return documents, str(shown[-1][0]) if shown else after
 
     async def list_overdue(self, before: datetime, *, limit: int) -> Sequence[GroupId]:
         due = ((head.next_due_at, head.id) for head in self._heads.values() if head.next_due_at is not None)
@@ -137,6 +137,10 @@ class MemoryGroupStore:
         if incident is None:
             raise NotFoundError(f"no incident {incident_id!r}")
         return incident
+
+    async def get_cost(self, incident_id: str) -> Cost | None:
+        await self.get_incident(incident_id)
+        return None
 
     async def list_incidents(self, *, before: str | None = None, limit: int = 100) -> Sequence[Incident]:
         def age(incident: Incident) -> tuple[datetime, str]:

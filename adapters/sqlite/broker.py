@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 
@@ -257,10 +258,16 @@ class SqliteBroker:
             (queue, session, kind, reason, self._clock(), delivery_count, size, body),
         )
 
+    async def open(self, body: bytes, properties: Mapping[str, Any]) -> bytes:
+        return body
+
     async def park(self, queue: QueueName, body: bytes, reason: str, size: int = 0) -> None:
         with self._journal.writing():
             self._bury(queue, None, "parked", reason, 0, size, body)
         await self._journal.committed()
+
+    async def gather_dead(self) -> int:
+        return 0  # they are buried where they are listed
 
     async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
         rows = self._journal.db.execute(

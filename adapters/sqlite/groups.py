@@ -19,6 +19,7 @@ from adapters.sqlite.table import UNKNOWN, Key, Row, Table, WriteBehind
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError, UnavailableError
 from domain.groups import (
+    Cost,
     Decision,
     GroupState,
     Head,
@@ -246,26 +247,24 @@ class SqliteGroupStore:
     async def has_outbox(self, group_id: GroupId, key: str) -> bool:
         return self._journal.db.execute("select 1 from outbox where number = ?", (int(key),)).fetchone() is not None
 
-    def changes(self, after: int, *, limit: int) -> list[tuple[int, dict[str, Any]]]:
-        """What the change feed shows: the outbox documents written after that number, in order."""
+    async def changes(self, after: str, *, limit: int) -> tuple[list[dict[str, Any]], str]:
+        """What the change feed shows: the outbox documents written behind that place, in order, and the next place."""
         rows = self._journal.db.execute(
             "select number, group_id, kind, at, document from outbox where number > ? order by number limit ?",
-            (after, limit),
-        )
-        return [
-            (
-                number,
-                {
-                    "type": "outbox",
-                    "group_id": group_id,
-                    "key": str(number),
-                    "kind": kind,
-                    "at": at,
-                    "outgoing": json.loads(document),
-                },
-            )
+            (int(after or 0), limit),
+        ).fetchall()
+        documents = [
+            {
+                "type": "outbox",
+                "group_id": group_id,
+                "key": str(number),
+                "kind": kind,
+                "at": at,
+                "outgoing": json.loads(document),
+            }
             for number, group_id, kind, at, document in rows
         ]
+        return documents, str(rows[-1][0]) if rows else after
 
     async def list_overdue(self, before: datetime, *, limit: int) -> Sequence[GroupId]:
         self._settle()
@@ -297,6 +296,10 @@ class SqliteGroupStore:
         if row is None:
             raise NotFoundError(f"no incident {incident_id!r}")
         return decode(Incident, row[2])
+
+    async def get_cost(self, incident_id: str) -> Cost | None:
+        await self.get_incident(incident_id)
+        return None
 
     async def list_incidents(self, *, before: str | None = None, limit: int = 100) -> Sequence[Incident]:
         self._settle()

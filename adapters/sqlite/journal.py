@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import logging
+import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +14,8 @@ from typing import Literal, Protocol
 
 from adapters.sqlite.checkpoint import Checkpointer
 from domain.errors import UnavailableError
+
+log = logging.getLogger("tocsin.sqlite")
 
 type Durability = Literal["process", "power"]
 
@@ -89,14 +93,14 @@ class Journal:
     """
 
     def __init__(self, path: Path, durability: Durability = "process") -> None:
-        """Open the file, or create it.
+        """Open the file, or create it; nobody but its owner may read it, for configurations hold secrets.
 
         Raises:
             UnavailableError: Another process has it open, or it cannot be read or written.
         """
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._lock = (path.parent / (path.name + ".lock")).open("w")
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._lock = os.fdopen(_open_own(path.parent / (path.name + ".lock")))
         except OSError as error:
             raise UnavailableError(f"{path} cannot be opened: {error}") from error
         try:
@@ -105,13 +109,16 @@ class Journal:
             self._lock.close()
             raise UnavailableError(f"{path} is in use by another process") from error
         try:
+            # SQLite gives the log and its index the mode of the file.
+            os.close(_open_own(path))
+            _narrow(path)
             self.db = sqlite3.connect(path, isolation_level=None, cached_statements=512)
             try:
                 self._prepare(durability)
             except sqlite3.Error:
                 self.db.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._lock.close()
             raise UnavailableError(f"{path} cannot be opened: {error}") from error
         self.path = path
@@ -221,3 +228,20 @@ class Journal:
         self.is_closed = True
         self.db.close()
         self._lock.close()
+
+
+def _open_own(path: Path) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
+
+
+def _narrow(path: Path) -> None:
+    """Take from all but the owner what an older version, or a copy, gave them."""
+    files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+    # A folder that holds other things too is not ours to close.
+    folders = [path.parent] if len(files) == len(list(path.parent.iterdir())) else []
+    for place in (*folders, *files):
+        try:
+            if (mode := place.stat().st_mode) & 0o077:
+                place.chmod(mode & 0o700)
+        except OSError as error:  # another owner, or a file system without modes
+            log.warning("%s holds secrets, and others may read it: %s", place, error)

@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-import msgspec
-
 from adapters.documents import decode, encode
+from adapters.silence_documents import SilenceDocument, document_of, silence_of
 from adapters.sqlite.journal import Journal
 from adapters.sqlite.policy import SqlitePolicyStore
 from domain.errors import NotFoundError
-from domain.labels import Matcher, MatchType
 from domain.silences import ChangeSilence, Silence
 
 
@@ -24,7 +22,8 @@ class SqliteSilenceStore:
         self._journal = journal
         self._policy = policy
         rows = journal.db.execute("select document from silences order by id")
-        self._silences = {silence.id: silence for silence in (_read(row[0]) for row in rows)}
+        documents = [decode(SilenceDocument, document) for (document,) in rows]
+        self._silences = {document.id: silence_of(document) for document in documents}
         # What the next commit makes of them, by their ids; None for the forgotten ones.
         self._changed: dict[str, Silence | None] = {}
         journal.add(self)
@@ -35,7 +34,7 @@ class SqliteSilenceStore:
             db.executemany("delete from silences where id = ?", [(id,) for id in self._changed])
             db.executemany(
                 "insert into silences values (?, ?)",
-                [(silence.id, _write(silence)) for silence in self._changed.values() if silence is not None],
+                [(one.id, encode(document_of(one))) for one in self._changed.values() if one is not None],
             )
 
     def done(self) -> None:
@@ -86,45 +85,3 @@ class SqliteSilenceStore:
             self._changed.update(dict.fromkeys(ended))
             self._journal.join()
             await self._journal.committed()
-
-
-class _Document(msgspec.Struct):
-    """As stored: a matcher is what it was made from, without what it keeps to match faster."""
-
-    id: str
-    matchers: list[tuple[str, MatchType, str]]
-    starts_at: datetime
-    ends_at: datetime
-    created_by: str
-    comment: str
-    updated_at: datetime
-    annotations: dict[str, str] = {}
-
-
-def _write(silence: Silence) -> bytes:
-    return encode(
-        _Document(
-            silence.id,
-            [(matcher.name, matcher.type, matcher.value) for matcher in silence.matchers],
-            silence.starts_at,
-            silence.ends_at,
-            silence.created_by,
-            silence.comment,
-            silence.updated_at,
-            dict(silence.annotations),
-        )
-    )
-
-
-def _read(document: bytes) -> Silence:
-    stored = decode(_Document, document)
-    return Silence(
-        stored.id,
-        tuple(Matcher(name, kind, value) for name, kind, value in stored.matchers),
-        stored.starts_at,
-        stored.ends_at,
-        stored.created_by,
-        stored.comment,
-        stored.updated_at,
-        stored.annotations,
-    )

@@ -230,11 +230,26 @@ def test_a_dead_receiver_s_delivery_ends_before_its_deadline_with_the_last_words
     assert 6 <= len(receiver.asked_at) <= 20
 
 
+def test_the_last_words_of_a_receiver_left_in_peace_are_its_last_failure() -> None:
+    async def story() -> Outcome | Postponed:
+        policy = deliverer(Receiver(dead))
+        for number in range(3):
+            await policy.deliver(delivery(f"{number}"), HOOK)
+        return await policy.deliver(delivery("late", deadline=SECOND / 2), HOOK)
+
+    assert run(story()) == Outcome(
+        False,
+        "deadline passed before receiver 'team' webhook[0] could be tried"
+        " (the last attempt: cannot connect: Connection refused)",
+        0,
+    )
+
+
 @pytest.mark.parametrize("left", [0.74, 0.2, 0, -60])
 def test_past_its_deadline_nothing_is_attempted(left: float) -> None:
     receiver = Receiver(healthy)
     result = run(deliverer(receiver).deliver(delivery(deadline=timedelta(seconds=left)), HOOK))
-    assert result == Outcome(False, "deadline passed before receiver 'team' webhook[0] took it", 0)
+    assert result == Outcome(False, "deadline passed before receiver 'team' webhook[0] could be tried", 0)
     assert receiver.asked_at == []
 
 
@@ -494,6 +509,45 @@ def test_a_hanging_receiver_holds_up_no_other() -> None:
         await asyncio.gather(*stuck)
 
     run(story())
+
+
+def test_that_an_integration_fails_and_that_it_works_again_is_logged_once_each(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    answers = (refusing, refusing, healthy, healthy, refusing)
+
+    async def story() -> None:
+        policy = deliverer(Receiver(one_after_another(*answers)))
+        for number in range(len(answers)):
+            await policy.deliver(delivery(f"{number}"), HOOK)
+
+    run(story())
+    fails = (
+        "notifications fail, which is logged once until one arrives: receiver 'team' webhook[0] answered 404 Not Found"
+    )
+    assert [(record.levelname, record.getMessage()) for record in caplog.records] == [
+        ("WARNING", fails),
+        ("WARNING", "notifications arrive again: receiver 'team' webhook[0]"),
+        ("WARNING", fails),
+    ]
+
+
+def test_what_is_only_postponed_is_logged_when_the_breaker_opens(caplog: pytest.LogCaptureFixture) -> None:
+    async def story() -> None:
+        receiver = Receiver(dead)
+        policy = deliverer(receiver)
+        for number in range(2):
+            await policy.deliver(delivery(f"{number}"), HOOK)
+        assert not caplog.records
+        await policy.deliver(delivery("2"), HOOK)
+        receiver.answer = healthy
+        await until_settled(policy, delivery("2"))
+
+    run(story())
+    first, last = [record.getMessage() for record in caplog.records]
+    assert "receiver 'team' webhook[0] " in first
+    assert "cannot connect: Connection refused" in first
+    assert last == "notifications arrive again: receiver 'team' webhook[0]"
 
 
 def test_a_corrected_url_does_not_inherit_the_breaker() -> None:

@@ -162,7 +162,22 @@ async def test_a_variable_that_is_not_set_is_named(notifier: SlackNotifier, monk
     ("answer", "expected", "message"),
     [
         pytest.param(
-            status_line("200 OK", "invalid_token"), RejectedError, "answered 200 OK: invalid_token", id="no `ok`"
+            status_line("200 OK", "invalid_token"),
+            RejectedError,
+            "answered 200 OK: not `ok` but invalid_token",
+            id="no `ok`",
+        ),
+        pytest.param(
+            status_line("200 OK", "ok", "Content-Type: application/json"),
+            UnavailableError,
+            "answered 200 OK: no JSON, though it says so: ok",
+            id="no Slack, but some webhook",
+        ),
+        pytest.param(
+            in_json(status="accepted"),
+            RejectedError,
+            'answered 200 OK: JSON whose `ok` is not true: {"status": "accepted"}',
+            id="some other JSON",
         ),
         pytest.param(
             in_json(ok=False, error="channel_not_found"),
@@ -176,7 +191,7 @@ async def test_a_variable_that_is_not_set_is_named(notifier: SlackNotifier, monk
         pytest.param(
             status_line("200 OK", "{", "Content-Type: application/json"),
             UnavailableError,
-            "answered 200 OK: {",
+            "answered 200 OK: no JSON, though it says so: {",
             id="broken JSON",
         ),
         pytest.param(

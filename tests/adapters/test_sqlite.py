@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import signal
 import sqlite3
+import stat
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -67,6 +69,11 @@ class Home:
     async def write(self, number: int, decision: Decision | None = None, **changes: Any) -> list[Outgone]:
         said = replace(decision or Decision(), head=head(number, **changes))
         return list(await self.groups.transact([Transaction(group_id(number), always(said))]))
+
+    async def left(self) -> list[dict[str, Any]]:
+        """What the change feed shows from its beginning: what is left in the outbox."""
+        documents, _ = await self.groups.changes("", limit=10)
+        return documents
 
     def receive(self, queue: QueueName) -> Held:
         message = self.broker.receive(queue)
@@ -179,7 +186,7 @@ class TestDurability:
             assert await home.groups.list_incidents() == [incident()]
             assert [one.revision for one in await home.groups.list_entries(group_id(1))] == [1, 2]
             assert await home.groups.tally() == Tally(folded=3, due=1)
-            assert [number for number, _ in home.groups.changes(0, limit=10)] == [int(sent[1].key)]
+            assert [document["key"] for document in await home.left()] == [sent[1].key]
             assert await home.policy.get_head() == PolicyHead("v1", 1, NOON, NOON)
             assert await home.policy.get_configuration("v1") == "route: {}"
             assert await home.silences.list_silences() == [silence()]
@@ -265,7 +272,7 @@ class TestDurability:
                 assert acknowledged <= found
                 assert len(await home.groups.list_members()) == 2 * len(found)
                 assert await home.groups.tally() == Tally(folded=len(found))
-                assert len(home.groups.changes(0, limit=10)) == len(found)
+                assert len(await home.left()) == len(found)
 
     def test_whenever_it_is_killed_rows_on_their_way_to_their_tables_are_not_lost(self, tmp_path: Path) -> None:
         folder = tmp_path / "data"
@@ -355,9 +362,9 @@ class TestFailures:
                 assert all(isinstance(result, UnavailableError) for result in results)
                 assert await home.read(1) == before
                 assert (await home.read(2)).head is None
-                assert not home.groups.changes(0, limit=10)
+                assert not await home.left()
                 assert await home.groups.tally() == Tally(folded=1)
-                assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 4
+                assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 5
                 assert await home.queues.count_accepted() == 0
                 assert await home.policy.get_head() == PolicyHead()
                 assert not await home.policy.list_configurations()
@@ -370,7 +377,7 @@ class TestFailures:
             assert [one.id for one in await home.groups.list_heads()] == [group_id(1), group_id(2)]
             assert len((await home.read(1)).members) == 2
             assert await home.groups.tally() == Tally(folded=2)
-            assert len(home.groups.changes(0, limit=10)) == 1
+            assert len(await home.left()) == 1
             assert await home.queues.count_accepted() == 1
             assert [len(home.broker.lanes[name]) for name in ("groups", "ticks", "deliveries")] == [1, 1, 1]
             assert await home.policy.get_head() == PolicyHead("v1", 1)
@@ -401,7 +408,7 @@ class TestFailures:
             results = await asyncio.gather(home.write(1, said, revision=2), home.write(2), return_exceptions=True)
             assert [isinstance(result, UnicodeEncodeError) for result in results] == [True, False]
             assert await home.read(1) == GroupState(head(), {}, {}, is_complete=True)
-            assert not home.groups.changes(0, limit=10)
+            assert not await home.left()
         async with opened(tmp_path) as home:
             assert await home.read(1) == GroupState(head(), {}, {}, is_complete=True)
             assert await home.groups.tally() == Tally()
@@ -423,8 +430,8 @@ class TestFailures:
             assert await home.queues.count_waiting() == 0
             await home.write(2)
         async with opened(tmp_path) as home:
-            assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 4
-            assert not home.groups.changes(0, limit=10)
+            assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 5
+            assert not await home.left()
 
     async def test_a_message_abandoned_while_the_store_fails_comes_again(self, tmp_path: Path) -> None:
         async with opened(tmp_path) as home:
@@ -572,3 +579,50 @@ class TestOpening:
             finally:
                 first.send_signal(signal.SIGKILL)
         Journal(file).close()
+
+
+# --- who may read it --------------------------------------------------------------------------------------------------
+
+
+def modes(folder: Path) -> dict[str, int]:
+    return {path.name: stat.S_IMODE(path.stat().st_mode) for path in (folder, *folder.iterdir())}
+
+
+OWN = ("tocsin.db", "tocsin.db-wal", "tocsin.db-shm", "tocsin.db.lock")
+
+
+@pytest.fixture
+def _open_handed() -> Iterator[None]:
+    kept = os.umask(0o000)
+    yield
+    os.umask(kept)
+
+
+@pytest.mark.usefixtures("_open_handed")
+async def test_nobody_else_may_read_what_is_kept(tmp_path: Path) -> None:
+    async with opened(tmp_path / "new" / "data") as home:
+        await home.write(1)
+        assert modes(tmp_path / "new" / "data") == {"data": 0o700} | dict.fromkeys(OWN, 0o600)
+
+
+@pytest.mark.usefixtures("_open_handed")
+async def test_what_others_could_read_is_narrowed_at_the_start(tmp_path: Path) -> None:
+    async with opened(tmp_path / "running") as home:
+        await home.write(1)
+        data = killed(tmp_path / "running")  # with its log, as a crash leaves it
+    data.chmod(0o755)
+    for file in data.iterdir():
+        file.chmod(0o644)
+    async with opened(data) as home:
+        assert modes(data) == {data.name: 0o700} | dict.fromkeys(OWN, 0o600)
+        assert (await home.read(1)).head is not None
+
+
+@pytest.mark.usefixtures("_open_handed")
+async def test_a_folder_that_holds_other_things_stays_as_open_as_it_is(tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shared.mkdir(mode=0o755)
+    (shared / "alertmanager.yml").touch(mode=0o644)
+    async with opened(shared) as home:
+        await home.write(1)
+        assert modes(shared) == {"shared": 0o755, "alertmanager.yml": 0o644} | dict.fromkeys(OWN, 0o600)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 
@@ -56,10 +57,15 @@ class TestConfigurations:
         assert (await policy.get_head()).configuration_version == "v2"
         assert await policy.get_configuration("v1") == "first"
 
-    @pytest.mark.parametrize("version", ["v2", ""])
+    async def test_a_long_one_is_read_back_as_it_was(self, policy: PolicyStore) -> None:
+        text = "".join(f"# Ω {number}\n" for number in range(200_000))
+        await policy.activate("v1", text, NOON)
+        assert await policy.get_configuration("v1") == text
+
+    @pytest.mark.parametrize("version", ["v2", "", "a/b?c#d"])
     async def test_an_unknown_one_is_not_found(self, policy: PolicyStore, version: str) -> None:
         await policy.activate("v1", "text", NOON)
-        with pytest.raises(NotFoundError, match=f"no configuration '{version}'"):
+        with pytest.raises(NotFoundError, match=re.escape(f"no configuration '{version}'")):
             await policy.get_configuration(version)
 
     async def test_none_is_listed_at_first(self, policy: PolicyStore) -> None:

@@ -6,6 +6,8 @@ import asyncio
 import itertools
 import sqlite3
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from adapters.settings import Settings
 from adapters.sqlite import sources as sources_module
 from adapters.wiring import Ports, wire
-from domain.alerts import TOMBSTONE_RETENTION
+from domain.alerts import END_OF_TIME, TOMBSTONE_RETENTION
 from domain.errors import UnavailableError
 from domain.groups import Decision, GroupState, GroupStore, Transaction, Wanted
 from domain.inhibition import (
@@ -42,6 +44,19 @@ def names(document: Sources) -> list[str]:
     return sorted(one.alert.labels["instance"] for one in document.values())
 
 
+async def look(store: GroupStore, *wants: Wanted) -> list[GroupState]:
+    """What a rule sees that wants one after the other of these."""
+    seen: list[GroupState] = []
+    left = list(wants)
+
+    def decide(state: GroupState) -> Decision | Wanted:
+        seen.append(state)
+        return left.pop(0) if left else Decision()
+
+    await store.transact([Transaction(group_id(1), decide)])
+    return seen
+
+
 class TestSourceStore:
     async def test_what_was_never_written_is_empty(self, sources: SourceStore) -> None:
         assert await sources.get_sources([KEY, OTHER]) == {KEY: {}, OTHER: {}}
@@ -54,6 +69,20 @@ class TestSourceStore:
         assert sorted(found[KEY].values(), key=lambda one: one.is_two_sided) == written[:2]
         assert list(found[OTHER].values()) == written[2:]
         assert names(found[KEY]) == ["db", "web"]
+
+    async def test_an_instant_keeps_its_offset_and_its_microseconds(self, sources: SourceStore) -> None:
+        there = datetime(2026, 11, 22, 17, 29, 59, 123456, timezone(timedelta(hours=5, minutes=30)))
+        one = source()
+        odd = replace(one, alert=replace(one.alert, starts_at=there, ends_at=END_OF_TIME))
+        await sources.report_sources({KEY: [odd]}, NOON)
+        ((kept,),) = [document.values() for document in (await sources.get_sources([KEY])).values()]
+        assert kept == odd
+        assert (kept.alert.starts_at.isoformat(), kept.alert.ends_at) == (there.isoformat(), END_OF_TIME)
+
+    async def test_a_document_may_hold_thousands(self, sources: SourceStore) -> None:
+        many = [source(f"{number}-{'x' * 100}") for number in range(2000)]
+        await sources.report_sources({KEY: many}, NOON)
+        assert (await sources.get_sources([KEY]))[KEY] == with_reports({}, many, NOON)
 
     async def test_nothing_reported_is_nothing_written(self, sources: SourceStore) -> None:
         await sources.report_sources({}, NOON)
@@ -123,33 +152,18 @@ class TestSourceStore:
 class TestWhatDecisionsAreShown:
     """`Wanted.sources`, of port `GroupStore`."""
 
-    @staticmethod
-    async def look(store: GroupStore, *wants: Wanted) -> list[GroupState]:
-        """What a rule sees that wants one after the other of these."""
-        seen: list[GroupState] = []
-        left = list(wants)
-
-        def decide(state: GroupState) -> Decision | Wanted:
-            seen.append(state)
-            return left.pop(0) if left else Decision()
-
-        await store.transact([Transaction(group_id(1), decide)])
-        return seen
-
-    async def test_no_document_is_loaded_unasked(self, store: GroupStore, sources: SourceStore) -> None:
-        await sources.report_sources({KEY: [source()]}, NOON)
-        first, second = await self.look(store, Wanted())
+    async def test_no_document_is_loaded_unasked(self, home: Ports) -> None:
+        await home.sources.report_sources({KEY: [source()]}, NOON)
+        first, second = await look(home.groups, Wanted())
         assert first.sources == second.sources == {}
 
     @pytest.mark.parametrize("is_known", [False, True])
-    async def test_those_that_are_wanted_come_in_addition(
-        self, store: GroupStore, sources: SourceStore, is_known: bool
-    ) -> None:
-        await sources.report_sources({KEY: [source()]}, NOON)
+    async def test_those_that_are_wanted_come_in_addition(self, home: Ports, is_known: bool) -> None:
+        await home.sources.report_sources({KEY: [source()]}, NOON)
         if is_known:
-            await store.transact([Transaction(group_id(1), lambda state: Decision(head()))])
+            await home.groups.transact([Transaction(group_id(1), lambda state: Decision(head()))])
         wants = Wanted(), Wanted(frozenset(), frozenset({KEY})), Wanted(frozenset(), frozenset({OTHER}))
-        *_, third, fourth = await self.look(store, *wants)
+        *_, third, fourth = await look(home.groups, *wants)
         assert list(third.sources) == [KEY]
         assert {key: names(document) for key, document in fourth.sources.items()} == {KEY: ["db"], OTHER: []}
         assert third.is_complete
@@ -158,15 +172,8 @@ class TestWhatDecisionsAreShown:
     async def test_what_was_acknowledged_is_seen(self, home: Ports) -> None:
         for number in range(20):
             await home.sources.report_sources({KEY: [source(str(number))]}, NOON)
-            *_, last = await self.look(home.groups, Wanted(frozenset(), frozenset({KEY})))
+            *_, last = await look(home.groups, Wanted(frozenset(), frozenset({KEY})))
             assert str(number) in names(last.sources[KEY])
-
-    async def test_what_is_being_written_is_seen_too(self, home: Ports) -> None:
-        writing = asyncio.create_task(home.sources.report_sources({KEY: [source()]}, NOON))
-        await asyncio.sleep(0)
-        *_, last = await self.look(home.groups, Wanted(frozenset(), frozenset({KEY})))
-        assert names(last.sources[KEY]) == ["db"]
-        await writing
 
 
 # --- what only a file can show --------------------------------------------------------------------------------------
@@ -191,6 +198,16 @@ async def test_sqlite_keeps_them_over_a_restart(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "tocsin.db") as db:
         assert db.execute("select count(*) from sources").fetchone() == (2,)
     db.close()
+
+
+async def test_sqlite_shows_a_decision_what_is_being_written(tmp_path: Path) -> None:
+    home = reopened(tmp_path)
+    writing = asyncio.create_task(home.sources.report_sources({KEY: [source()]}, NOON))
+    await asyncio.sleep(0)
+    *_, last = await look(home.groups, Wanted(frozenset(), frozenset({KEY})))
+    assert names(last.sources[KEY]) == ["db"]
+    await writing
+    await home.close()
 
 
 async def test_sqlite_leaves_nothing_of_a_commit_that_failed(tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Containers: what the database must have; `infra/` and the tests make them from this, the app never does.
+
+An app that made them itself would ask for metadata at each cold start (240 request units a second for the whole
+account), and with managed identity it may not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+DAY = 24 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """A container: its partition key, what it indexes, and how long its items live."""
+
+    name: str
+    partition_key: str
+    indexed: tuple[str, ...] = ()
+    """The paths that a query filters or orders by; nothing else is indexed, for each indexed path costs a write."""
+    default_ttl: int | None = -1
+    """Seconds; -1: items without a `ttl` of their own stay."""
+
+    @property
+    def indexing_policy(self) -> dict[str, Any]:
+        """Lean: all paths are excluded but these; the service always indexes `id` and `_ts`."""
+        return {
+            "indexingMode": "consistent",
+            "automatic": True,
+            "includedPaths": [{"path": path} for path in self.indexed],
+            "excludedPaths": [{"path": "/*"}],
+        }
+
+
+GROUPS = ContainerSpec(
+    "groups", "/group", ("/type/?", "/number/?", "/incident/?", "/fingerprint/?", "/is_live/?", "/due_at/?")
+)
+"""Everything of one group in one logical partition: head, members, logs, recent entries, outbox, incidents."""
+
+INCIDENTS = ContainerSpec("incidents", "/month", ("/place/?",))
+"""Projection: every incident, to be listed with the newest first."""
+
+HISTORY = ContainerSpec("history", "/bucket", ("/number/?", "/incident/?", "/names/[]/?"))
+"""Projection: the log entries, by group and day; they outlive those in the group's own partition."""
+
+POLICY = ContainerSpec("policy", "/part", ("/type/?", "/ends/?"))
+"""The policy head, the silences and the configurations: one part, since a change of a silence changes the head too."""
+
+SOURCES = ContainerSpec("sources", "/key", ("/rule/?", "/earliest/?"))
+"""One document for each rule of inhibition and each set of equal values (rule 14 of the design)."""
+
+SHADOW = ContainerSpec("shadow", "/day", ("/place/?",))
+"""What shadow mode recorded, by day."""
+
+DEAD = ContainerSpec("dead", "/part", ("/at/?", "/queue/?"))
+"""Parked and dead messages, until somebody replays them."""
+
+PAYLOADS = ContainerSpec("payloads", "/id", default_ttl=14 * DAY)
+"""Bodies too large for a message."""
+
+LEASES = ContainerSpec("leases", "/id")
+"""How far each function has read the change feed; written by the Functions host."""
+
+CONTAINERS = (GROUPS, INCIDENTS, HISTORY, POLICY, SOURCES, SHADOW, DEAD, PAYLOADS, LEASES)

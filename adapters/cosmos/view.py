@@ -1,0 +1,120 @@
+"""Live view: the heads and members of all groups, in memory, brought up to date from the change feed when asked.
+
+A list of all live alerts read from the store would cost a request unit for each kilobyte of it, each time.  This reads
+everything once, and then only what was written since: a few units when little was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+
+from adapters.cosmos.client import Container, Item
+from adapters.documents import decode, encode, extract
+from domain.groups import Head, Member
+from domain.labels import Fingerprint
+from domain.routing import GroupId
+
+EVERYTHING = (
+    "SELECT * FROM c WHERE c.type = 'head' OR (c.type = 'member' AND NOT IS_DEFINED(c.dropped_at)"
+    " AND NOT IS_DEFINED(c.is_gone))"
+)
+
+CHANGES_AT_ONCE = 1000
+
+LONGEST_PAUSE = timedelta(hours=12)
+"""A view that was not asked for so long begins anew: the marks of forgotten members are deleted after a day."""
+
+MANY = 2000
+"""Members that are decoded in a thread rather than on the loop."""
+
+
+class LiveView:
+    """What all groups hold now; one reading at a time, and whoever asks meanwhile waits for the next."""
+
+    def __init__(self, groups: Container, clock: Callable[[], datetime]) -> None:
+        self._groups = groups
+        self._clock = clock
+        self._continuation = ""
+        self._read_at: datetime | None = None
+        self._heads: dict[GroupId, Head] = {}
+        self._live: list[GroupId] = []
+        """In order."""
+        self._members: dict[GroupId, dict[Fingerprint, bytes]] = {}
+        self._lock = asyncio.Lock()
+        self._waiting = 0
+        self._generation = 0
+
+    async def refresh(self) -> None:
+        """Everything that was committed before this was called is in it afterwards."""
+        # A reading that began before the call may have missed the newest; the one after it has not.
+        wanted = self._generation + (2 if self._lock.locked() else 1)
+        async with self._lock:
+            if self._generation >= wanted:
+                return
+            await self._read()
+            self._generation += 1
+
+    async def _read(self) -> None:
+        now = self._clock()
+        if self._read_at is None or now - self._read_at > LONGEST_PAUSE:
+            await self._read_everything()
+        while True:
+            items, self._continuation = await self._groups.changes(self._continuation, most=CHANGES_AT_ONCE)
+            self._take(items)
+            if len(items) < CHANGES_AT_ONCE:
+                break
+        self._read_at = now
+
+    async def _read_everything(self) -> None:
+        self._heads.clear()
+        self._live.clear()
+        self._members.clear()
+        # The place in the feed first: what is written while the pages are read is read twice, not missed.
+        _, self._continuation = await self._groups.changes(start="Now", most=CHANGES_AT_ONCE)
+        async for page in self._groups.pages(EVERYTHING):
+            self._take(page)
+
+    def _take(self, items: Sequence[Item]) -> None:
+        for item in items:
+            if item["type"] == "head":
+                self._take_head(extract(Head, item["body"]))
+            elif item["type"] == "member":
+                members = self._members.setdefault(GroupId(item["group"]), {})
+                name = Fingerprint(item["id"][2:])
+                if item.get("is_gone") or item.get("dropped_at") is not None:
+                    members.pop(name, None)
+                else:
+                    members[name] = encode(extract(Member, item["body"]))
+
+    def _take_head(self, head: Head) -> None:
+        known = self._heads.get(head.id)
+        self._heads[head.id] = head
+        if (known is not None and known.is_live) == head.is_live:
+            return
+        place = bisect.bisect_left(self._live, head.id)
+        if head.is_live:
+            self._live.insert(place, head.id)
+        else:
+            del self._live[place]
+
+    def heads(self, after: GroupId | None, limit: int) -> list[Head]:
+        """Of the live groups, in order of their ids, those behind `after`."""
+        begin = bisect.bisect_right(self._live, after) if after is not None else 0
+        return [self._heads[group_id] for group_id in self._live[begin : begin + limit]]
+
+    async def members(self) -> list[tuple[GroupId, Member]]:
+        """All present members."""
+        held = [(group_id, body) for group_id, members in self._members.items() for body in members.values()]
+        return _decoded(held) if len(held) < MANY else await asyncio.to_thread(_decoded, held)
+
+    def folded(self, group_id: GroupId, door: str) -> int:
+        """The number of that door's last event which the group has folded; 0 for none."""
+        head = self._heads.get(group_id)
+        return head.folded.get(door, 0) if head else 0
+
+
+def _decoded(held: Sequence[tuple[GroupId, bytes]]) -> list[tuple[GroupId, Member]]:
+    return [(group_id, decode(Member, body)) for group_id, body in held]

@@ -1,0 +1,193 @@
+"""For pytest: lets the SDK's own tests run against the stand-in, where they ask for a live namespace.
+
+They get queues from decorators ("preparers") of two modules that need an Azure subscription. Here two modules of the
+same names, with as much of them as the chosen tests touch, declare the queues on a stand-in, one process a worker.
+"""
+
+import functools
+import inspect
+import itertools
+import json
+import logging
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import pytest
+from azure.core.credentials import AccessToken
+from azure.servicebus.aio import ServiceBusClient
+
+JWT = "e30.eyJzdWIiOiAic2Rpc3QifQ.e30"  # {} . {"sub": "sdist"} . {}
+
+
+class Worker:
+    """This worker's stand-in: a process, because the tests block their event loop with `time.sleep`."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.standins.servicebus"]
+        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
+        ready = json.loads(self._process.stdout.readline())
+        self.connection_string: str = ready["connection_string"]
+        self.host = f"localhost:{ready['port']}"
+        self._control = socket.create_connection(("127.0.0.1", ready["control_port"])).makefile("rw")
+        self._numbers = itertools.count(1)
+
+    def declare(self, settings: dict[str, Any]) -> str:
+        name = f"queue-{next(self._numbers)}"
+        self._control.write(json.dumps({"do": "declare", "name": name, **settings}) + "\n")
+        self._control.flush()
+        answer = json.loads(self._control.readline())
+        assert "ok" in answer, answer
+        return name
+
+    def close(self) -> None:
+        self._process.terminate()
+        self._process.wait(10)
+
+
+@functools.cache
+def worker() -> Worker:
+    return Worker()
+
+
+type Test = Callable[..., Any]
+
+
+class Preparer:
+    """A decorator that adds what `prepare` gives to the keyword arguments of an async test."""
+
+    def __init__(self, *_: object, **settings: Any) -> None:
+        self.settings = settings
+
+    def prepare(self) -> dict[str, Any]:
+        return {}
+
+    def __call__(self, test: Test) -> Test:
+        if not inspect.iscoroutinefunction(test):
+            return test  # never chosen
+
+        @functools.wraps(test)
+        async def prepared(*args: Any, **kwargs: Any) -> None:
+            await test(*args, **{**self.prepare(), **kwargs})
+
+        return prepared
+
+
+class NamespacePreparer(Preparer):
+    def prepare(self) -> dict[str, Any]:
+        return {
+            "servicebus_namespace": SimpleNamespace(name=worker().host),
+            "servicebus_namespace_connection_string": worker().connection_string,
+            "servicebus_namespace_key_name": "RootManageSharedAccessKey",
+            "servicebus_namespace_primary_key": "c3RhbmQtaW4=",
+        }
+
+
+class QueuePreparer(Preparer):
+    def prepare(self) -> dict[str, Any]:
+        seconds = re.fullmatch(r"PT(\d+)S", self.settings.get("lock_duration", "PT30S"))
+        assert seconds is not None
+        name = worker().declare(
+            {
+                "sessions": self.settings.get("requires_session", False),
+                "lock_seconds": float(seconds[1]),
+                "duplicate_window_seconds": 600.0 if self.settings.get("requires_duplicate_detection") else 0.0,
+                "dead_letter_expired": self.settings.get("dead_lettering_on_message_expiration", False),
+            }
+        )
+        return {"servicebus_queue": SimpleNamespace(name=name)}
+
+
+class Recorded:
+    """The base class of their tests."""
+
+    @staticmethod
+    def await_prepared_test(test: Test) -> Test:
+        return test
+
+
+class Credential:
+    """Stands for whatever credential a live run finds."""
+
+    async def get_token(self, *_: str, **__: Any) -> AccessToken:
+        return AccessToken(JWT, int(time.time()) + 3600)
+
+    async def close(self) -> None: ...
+
+    async def __aenter__(self) -> "Credential":
+        return self
+
+    async def __aexit__(self, *_: object) -> None: ...
+
+
+def _module(name: str, **members: object) -> None:
+    module = ModuleType(name)
+    module.__dict__.update(members)
+    sys.modules[name] = module
+
+
+def _do_nothing(*_: object, **__: object) -> None: ...
+
+
+def _stand_in_for_modules() -> None:
+    _module(
+        "devtools_testutils",
+        AzureMgmtRecordedTestCase=Recorded,
+        AzureRecordedTestCase=Recorded,
+        RandomNameResourceGroupPreparer=Preparer,
+        get_credential=lambda **_: Credential(),
+        set_custom_default_matcher=_do_nothing,
+    )
+    sanitizers = ("add_remove_header_sanitizer", "add_general_regex_sanitizer", "add_oauth_response_sanitizer")
+    _module("devtools_testutils.sanitizers", **dict.fromkeys(sanitizers, _do_nothing))
+    _module("azure.mgmt.servicebus.models", AccessRights=SimpleNamespace(listen="Listen", send="Send"))
+    kinds = {"Queue": QueuePreparer, "Namespace": NamespacePreparer}
+    others = ("ResourceGroup", "Topic", "Subscription", "NamespaceAuthorizationRule", "QueueAuthorizationRule")
+    preparers = {
+        f"{cached}ServiceBus{kind}Preparer": kinds.get(kind, Preparer)
+        for cached in ("", "Cached")
+        for kind in (*kinds, *others)
+    }
+    # A test joins the namespace's name, here a host with its port, and this suffix.
+    _module("servicebus_preparer", SERVICEBUS_ENDPOINT_SUFFIX="", **preparers)
+    # They connect by TLS to a port of its own; the stand-in speaks plain AMQP, as an emulator does.
+    ServiceBusClient.__init__ = functools.partialmethod(ServiceBusClient.__init__, use_tls=False)  # type: ignore[assignment]
+
+
+logging.disable()  # they log each frame, which costs more than all else
+
+_stand_in_for_modules()  # now: the SDK's conftest, which imports them, is loaded before any hook of a plugin
+
+
+def pytest_unconfigure() -> None:
+    if worker.cache_info().currsize:
+        worker().close()
+
+
+@pytest.fixture(scope="session")
+def test_proxy() -> None:
+    """What the SDK's conftest asks for: a recorder of HTTP, which nothing here uses."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    left_out = set(os.environ.get("STAND_IN_LEFT_OUT", "").split())
+    slow = os.environ.get("STAND_IN_SLOW", "").split()
+
+    def name(item: pytest.Item) -> str:
+        return item.name.partition("[")[0]
+
+    unknown = (left_out | set(slow)) - {name(item) for item in items}
+    if unknown:
+        raise pytest.UsageError(f"the SDK has no such tests: {sorted(unknown)}")
+    config.hook.pytest_deselected(items=[item for item in items if name(item) in left_out])
+    quick = [item for item in items if name(item) not in left_out and name(item) not in slow]
+    first = sorted((item for item in items if name(item) in slow), key=lambda item: slow.index(name(item)))
+    # Each worker begins with two: a slow one and a quick one.
+    items[:] = [item for pair in zip(first, quick, strict=False) for item in pair] + quick[len(first) :]
