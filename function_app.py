@@ -148,6 +148,7 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().sources.forget_sources(now)
     await ports().silences.forget_silences(now - RETENTION)
     await ports().shadow.forget_records(now - SHADOW_RETENTION, most=MOST_RECORDS)
+    await ports().broker.gather_dead()
     if overdue:
         log.warning("%d groups were overdue and are woken", len(overdue))
 

@@ -35,8 +35,9 @@ class DeadLetter:
 class Queues(Protocol):
     """Sends work on its way.
 
-    Every send returns when the messages are durable, all or none of one call, and raises UnavailableError when they
-    are not.  What is sent may be received more than once; within one session of `groups` the order is kept.
+    Every send returns when the messages are durable, and raises UnavailableError when some may not be; then a part of
+    the call may be sent, and whoever repeats it sends all again.  What is sent may be received more than once; within
+    one session of `groups` the order is kept.
     """
 
     async def send_events(self, events: Sequence[GroupEvents], *, replacing: int = 0) -> None:

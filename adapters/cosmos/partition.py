@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -219,8 +219,3 @@ def day_of(at: float) -> str:
 def forgotten_before(now: datetime) -> datetime:
     """Tombstones from before that instant count for nothing."""
     return now - TOMBSTONE_RETENTION
-
-
-def seconds(delta: timedelta) -> int:
-    """As a `ttl` of the service."""
-    return int(delta.total_seconds())

@@ -370,7 +370,7 @@ class TestTrouble:
         queues = {name: settings for name, settings in queue_settings().items() if name != "intake"}
         async with ServiceBusStandIn(queues) as stand_in:
             broker = broker_on(stand_in, wire.store, retry_total=0)
-            with pytest.raises(UnavailableError, match="cannot send to queue 'intake': .*there is no such queue"):
+            with pytest.raises(UnavailableError, match=r"cannot send to queue 'intake': .*there is no such queue"):
                 await broker.send("intake", plain(b"1"))
             with pytest.raises(UnavailableError, match="cannot read the dead letters of queue 'intake'"):
                 await broker.list_dead()
