@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from adapters.cosmos.client import Cosmos
 from adapters.cosmos.groups import CosmosGroupStore
+from adapters.cosmos.history import History
 from adapters.memory.sources import MemorySourceStore
 from domain.errors import UnavailableError
 from domain.groups import Decision, GroupState, Member, Outgone, Tally, Transaction, Wanted
 from domain.labels import Fingerprint
-from tests.builders import MINUTE, NOON, alert, delivery, entry, group_id, head, member, tick
+from tests.builders import MINUTE, NOON, alert, delivery, entry, group_id, head, incident, member, tick
+from tests.contract.conftest import Clock
 from tests.cosmos_database import Database, cosmos_database
 from tests.standins.cosmos import Fault, Kind
 
@@ -282,3 +285,40 @@ class TestOtherInstances:
         await write(store, Decision(head(revision=3), [one]))
         await write(store, Decision(head(revision=4), [replace(one, dropped_at=NOON + MINUTE)]))
         assert await other.list_members() == []
+
+
+class TestHistory:
+    async def test_entries_and_incidents_are_read_on_when_the_group_no_longer_has_them(self) -> None:
+        clock = Clock()
+        async with cosmos_database(partitions=3, clock=lambda: clock().timestamp()) as database:
+            cosmos = database.connect()
+            store, history = CosmosGroupStore(cosmos, MemorySourceStore(), clock), History(cosmos)
+            trail = []
+            for day in range(4):
+                trail += [entry(revision=2 * day + n, at=clock() + n * MINUTE, incident=incident().id) for n in (1, 2)]
+                for one in trail[-2:]:
+                    decision = Decision(head(revision=one.revision), entry=one, incident=incident())
+                    await store.transact([Transaction(GROUP, _always(decision))])
+                documents, _ = await store.changes("", limit=10_000)
+                # The feed shows some twice, and in any order.
+                for document in (*documents, *reversed(documents)):
+                    await history.project(document)
+                clock.advance(timedelta(days=1))
+            assert await store.list_entries(GROUP) == trail
+            assert await store.list_entries(GROUP, limit=5) == trail[-5:]
+            assert [each async for each in store.walk_entries(GROUP)] == trail[::-1]
+            clock.advance(timedelta(days=30))
+            assert await store.list_entries(GROUP, incident=incident().id) == trail
+            assert await store.list_incidents() == [incident()]
+
+    async def test_a_projection_never_goes_back(self, database: Database, store: CosmosGroupStore) -> None:
+        history = History(database.connect())
+        shown = []
+        for alerts in (1, 2):
+            decision = Decision(head(revision=alerts), incident=incident(alerts=alerts))
+            await store.transact([Transaction(GROUP, _always(decision))])
+            documents, _ = await store.changes("", limit=10_000)
+            shown += [document for document in documents if document["type"] == "incident"]
+        for document in (*reversed(shown), *shown):
+            await history.project(document)
+        assert await store.list_incidents() == [incident(alerts=2)]
