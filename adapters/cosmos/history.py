@@ -25,7 +25,7 @@ MONTHS_LISTED = 14
 
 RECENT = "SELECT * FROM c WHERE c.type = 'entry' ORDER BY c.number DESC"
 OLDER = "SELECT * FROM c WHERE c.number < @before ORDER BY c.number DESC"
-NAMING = "SELECT c.group, c.at FROM c WHERE ARRAY_CONTAINS(c.names, @name)"
+NAMING = 'SELECT c["group"], c.at FROM c WHERE ARRAY_CONTAINS(c.names, @name)'
 NEWEST = "SELECT * FROM c ORDER BY c.place DESC OFFSET 0 LIMIT @limit"
 NEWEST_BEFORE = "SELECT * FROM c WHERE c.place < @before ORDER BY c.place DESC OFFSET 0 LIMIT @limit"
 

@@ -41,10 +41,12 @@ async def azure(
     clock: Callable[[], float], *, partitions: int = 3, queues: Mapping[str, QueueSettings] = QUEUES
 ) -> AsyncIterator[AzureStandIn]:
     """Both, in this event loop, until the block ends."""
-    async with CosmosStandIn(partitions=partitions, clock=clock) as cosmos:
-        async with ServiceBusStandIn(queues, clock=clock) as bus:
-            await make_database(cosmos.url, cosmos.key)
-            yield AzureStandIn(cosmos, bus)
+    async with (
+        CosmosStandIn(partitions=partitions, clock=clock) as cosmos,
+        ServiceBusStandIn(queues, clock=clock) as bus,
+    ):
+        await make_database(cosmos.url, cosmos.key)
+        yield AzureStandIn(cosmos, bus)
 
 
 async def make_database(url: str, key: str, name: str = "tocsin") -> None:

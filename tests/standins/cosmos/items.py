@@ -69,8 +69,8 @@ class Partition:
             return self._create(operation)
         if operation.kind == "upsert":
             there = self._find(_id_of(operation.body))
-            if operation.if_none_match is not None:
-                raise unsupported("an upsert with If-None-Match")
+            if operation.if_none_match is not None or (operation.if_match is not None and there is None):
+                raise unsupported("an upsert with If-None-Match, or with If-Match of an item that is not there")
             return self._create(operation) if there is None else self._replace(operation, there, operation.body)
         assert operation.id is not None
         item = self._find(operation.id, as_of)

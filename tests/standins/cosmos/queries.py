@@ -143,7 +143,7 @@ def plan(query: syntax.Query, parameters: Mapping[str, Any], features: str) -> M
             f"ORDER BY {query.order.text} {'ASC' if query.order.is_ascending else 'DESC'}"
         )
     else:
-        listed = ", ".join(f"{column.text} AS {column.name}" for column in query.columns) or "*"
+        listed = ", ".join(column.text for column in query.columns) or "*"
         selected = f"VALUE {query.columns[0].text}" if query.is_value else listed
         rewritten = f"SELECT {head}{selected} {query.source}{where}"
     orders = [] if query.order is None else ["Ascending" if query.order.is_ascending else "Descending"]
@@ -174,6 +174,8 @@ def _payload(query: syntax.Query) -> str:
         return query.alias
     if query.is_value:
         return query.columns[0].text
+    if any(column.name is None or column.text.endswith(f" {column.name}") for column in query.columns):
+        raise unsupported("ORDER BY over several partitions with an alias, or with a column that has no name")
     return "{" + ", ".join(f'"{column.name}": {column.text}' for column in query.columns) + "}"
 
 

@@ -1,6 +1,7 @@
 """Parsing: text of the subset of Cosmos DB's SQL that the stand-in understands, into its tree.
 
-Source: https://learn.microsoft.com/azure/cosmos-db/nosql/query/.  Whatever is outside the subset is refused by name.
+Source: https://learn.microsoft.com/azure/cosmos-db/nosql/query/, and the grammar of the .NET SDK, sql.g4 in
+Microsoft.Azure.Cosmos/src/Query/Core/Parser.  Whatever is outside the subset is refused by name.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ from tests.standins.cosmos.syntax import (
 FUNCTIONS = {"IS_DEFINED": (1, 1), "ARRAY_CONTAINS": (2, 2), "STARTSWITH": (2, 2)}
 """Name to the least and the most arguments."""
 AGGREGATES = ("COUNT", "SUM")
+OPERATORS = ("=", "!=", "<", "<=", ">", ">=")
 KEYWORDS = frozenset(
-    {"SELECT", "VALUE", "TOP", "FROM", "WHERE", "ORDER", "BY", "ASC", "DESC", "OFFSET", "LIMIT", "AND", "OR", "NOT"}
-    | {"IN", "AS"}
+    """
+    AND ARRAY AS ASC BETWEEN BY DESC DISTINCT ESCAPE EXISTS FALSE FROM GROUP IN JOIN LEFT LIKE LIMIT NOT NULL OFFSET OR
+    ORDER RANK RIGHT SELECT TOP TRUE UDF UNDEFINED VALUE WHERE
+    """.strip().split()
 )
-REFUSED = frozenset({"DISTINCT", "JOIN", "GROUP", "LIKE", "BETWEEN", "EXISTS", "UDF"})
+"""None of them names a property after a dot: `c.group` is a syntax error, `c["group"]` is not."""
+REFUSED = frozenset({"DISTINCT", "JOIN", "GROUP", "LIKE", "BETWEEN", "EXISTS", "ARRAY", "UDF", "UNDEFINED"})
 
 
 _TOKEN = re.compile(
@@ -45,7 +50,7 @@ _TOKEN = re.compile(
     | (?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')
     | (?P<parameter>@\w+)
     | (?P<word>[A-Za-z_]\w*)
-    | (?P<sign><=|>=|!=|<>|[=<>(),.\[\]{}:*])
+    | (?P<sign><=|>=|!=|[=<>(),.\[\]{}:*])
     """,
     re.VERBOSE,
 )
@@ -124,11 +129,11 @@ class _Parser:
         start = self._next.start
         self.expect("FROM")
         self._alias = self._word()
-        if self._accept("AS") or (self._next.kind == "word" and self._next.text.upper() not in KEYWORDS | REFUSED):
+        if self._accept("AS") or (self._next.kind == "word" and self._next.text.upper() not in KEYWORDS):
             self._alias = self._word()
         if self._is(".") or self._is("[") or self._is("IN") or self._is(","):
             raise unsupported("FROM with anything but an alias")
-        return self._text[start : self._tokens[self._at - 1].end]
+        return self._text_since(start)
 
     def end(self) -> None:
         if self._next.kind != "end":
@@ -141,11 +146,12 @@ class _Parser:
         return tuple(columns)
 
     def _column(self) -> Column:
-        expression, text = self._spanned()
+        start = self._next.start
+        expression = self.expression()
         name = expression.steps[-1] if isinstance(expression, Path) and expression.steps else None
         if self._accept("AS"):
             name = self._word()
-        return Column(expression, name if isinstance(name, str) else None, text)
+        return Column(expression, name if isinstance(name, str) else None, self._text_since(start))
 
     def _order(self) -> Order:
         self.expect("BY")
@@ -172,9 +178,13 @@ class _Parser:
         return left
 
     def _negation(self) -> Expression:
-        if self._accept("NOT"):
-            return Not(self._negation())
-        return self._comparison()
+        if not self._accept("NOT"):
+            return self._comparison()
+        operand = self._operand()
+        if self._next.text in OPERATORS or self._is("IN"):
+            # The service's NOT binds tighter than a comparison, unlike that of other SQLs.
+            raise unsupported("NOT before a comparison: put the comparison into parentheses")
+        return Not(operand)
 
     def _comparison(self) -> Expression:
         left = self._operand()
@@ -184,9 +194,8 @@ class _Parser:
             return Not(In(left, self._list("(", ")")))
         if self._accept("IN"):
             return In(left, self._list("(", ")"))
-        if self._next.text in ("=", "!=", "<>", "<", "<=", ">", ">="):
-            operator = self._take().text
-            return Comparison("!=" if operator == "<>" else operator, left, self._operand())
+        if self._next.text in OPERATORS:
+            return Comparison(self._take().text, left, self._operand())
         return left
 
     def _operand(self) -> Expression:
@@ -207,13 +216,13 @@ class _Parser:
                 return ArrayOf(self._list("[", "]"))
             case "sign", "{":
                 return self._object()
-            case "word", "TRUE" | "FALSE" | "NULL":
-                return Literal(json.loads(token.text.lower()))
+            case "word", "TRUE" | "FALSE" | "NULL" if token.text.islower():
+                return Literal(json.loads(token.text))
             case "word", name if self._is("("):
                 return self._call(name)
             case "word", _ if token.text == self._alias:
                 return self._path()
-            case "word", name if name not in KEYWORDS | REFUSED:
+            case "word", name if name not in KEYWORDS:
                 raise Refusal(400, f"Identifier '{token.text}' could not be resolved.")
             case _:
                 raise _syntax_error(token.text)
@@ -222,7 +231,7 @@ class _Parser:
         steps: list[str | int] = []
         while True:
             if self._accept("."):
-                steps.append(self._take().text)
+                steps.append(self._word())
             elif self._accept("["):
                 step = self._operand()
                 if not isinstance(step, Literal) or not isinstance(step.value, str | int):
@@ -236,8 +245,10 @@ class _Parser:
         members: list[tuple[str, Expression]] = []
         while not self._accept("}"):
             name = self._take()
+            if name.kind != "string":
+                raise _syntax_error(name.text)
             self.expect(":")
-            members.append((_unquoted(name.text) if name.kind == "string" else name.text, self.expression()))
+            members.append((_unquoted(name.text), self.expression()))
             if not self._is("}"):
                 self.expect(",")
         return ObjectOf(tuple(members))
@@ -295,14 +306,17 @@ class _Parser:
             raise _syntax_error(self._next.text)
 
     def _word(self) -> str:
-        if self._next.kind != "word":
-            raise _syntax_error(self._next.text)
+        """An identifier, which no keyword is."""
+        if self._next.kind != "word" or self._next.text.upper() in KEYWORDS:
+            raise _syntax_error(self._next.text, is_name=True)
         return self._take().text
 
     def _spanned(self) -> tuple[Expression, str]:
         start = self._next.start
-        expression = self.expression()
-        return expression, self._text[start : self._tokens[self._at - 1].end]
+        return self.expression(), self._text_since(start)
+
+    def _text_since(self, start: int) -> str:
+        return self._text[start : self._tokens[self._at - 1].end]
 
     def _skip_to(self, word: str) -> None:
         depth = 0
@@ -340,22 +354,12 @@ def _refuse_misplaced_aggregates(query: Query) -> None:
         raise unsupported("an aggregate with ORDER BY, TOP or OFFSET")
 
 
-def _syntax_error(near: str) -> Refusal:
-    """The service's words; what is valid SQL outside the subset is told apart from what is no SQL, as far as seen."""
-    if near.upper() in REFUSED:
+def _syntax_error(near: str, *, is_name: bool = False) -> Refusal:
+    """The service's words; where what stands there is valid outside of the subset, the stand-in's."""
+    if near.upper() in REFUSED and not is_name:
         return unsupported(near.upper())
-    return Refusal(
-        400,
-        json.dumps(
-            {
-                "errors": [
-                    {
-                        "severity": "Error",
-                        "code": "SC1001",
-                        "message": f"Syntax error, incorrect syntax near '{near or 'end of query'}'"
-                        " (or outside the stand-in's subset).",
-                    }
-                ]
-            }
-        ),
+    hint = f'; a keyword names no property, c["{near}"] does' if near.upper() in KEYWORDS else ""
+    message = (
+        f"Syntax error, incorrect syntax near '{near or 'end of query'}' (or outside the stand-in's subset{hint})."
     )
+    return Refusal(400, json.dumps({"errors": [{"severity": "Error", "code": "SC1001", "message": message}]}))

@@ -78,6 +78,7 @@ class Column:
     expression: Expression
     name: str | None
     text: str
+    """As it stands in the query, its alias included."""
 
 
 @dataclass(frozen=True, slots=True)
