@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.documents import extract_outgoing
+from domain.errors import RejectedError
 from domain.groups import GroupEvents, GroupStore, Outgone, Tick
 from domain.notifications import Delivery
 from domain.queues import Queues
@@ -58,11 +59,14 @@ class Outbox:
         """
         if document.get("type") != "outbox":
             return
-        group_id, key = GroupId(document["group_id"]), str(document["key"])
-        age = self._clock() - datetime.fromtimestamp(document["at"], UTC)
+        try:
+            group_id, key, kind = GroupId(document["group_id"]), str(document["key"]), document["kind"]
+            age = self._clock() - datetime.fromtimestamp(document["at"], UTC)
+            outgoing = extract_outgoing(kind, document["outgoing"])
+        except (KeyError, TypeError) as error:
+            raise RejectedError(f"not a document of an outbox: {error!r}") from error
         if age < HANDLER_GRACE:
             await asyncio.sleep((HANDLER_GRACE - age).total_seconds())
         if await self._groups.has_outbox(group_id, key):
-            log.warning("relaying %s of group %s, which a crash left behind", document["kind"], group_id)
-            outgoing = extract_outgoing(document["kind"], document["outgoing"])
+            log.warning("relaying %s of group %s, which a crash left behind", kind, group_id)
             await self.send([Outgone(group_id, key, outgoing)])

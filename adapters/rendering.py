@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Callable
 from datetime import datetime
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -108,7 +109,7 @@ class Page:
         """How a link to Alertmanager's page of alerts looks, unless the configuration has its own idea of one."""
         if is_html not in self._own_links:
             template = f'<a href="{_PAGE_OF_ALERTS}">' if is_html else _PAGE_OF_ALERTS
-            self._own_links[is_html] = _DEFAULTS.get(template, is_html=is_html).render(self._data, self._now)
+            self._own_links[is_html] = _defaults().get(template, is_html=is_html).render(self._data, self._now)
         return self._own_links[is_html]
 
     def _incident_link(self, *, is_html: bool) -> str:
@@ -154,4 +155,7 @@ def _read(text: str) -> Any:
     return text if isinstance(value, str) else value
 
 
-_DEFAULTS = _Compiled(())
+@cache
+def _defaults() -> _Compiled:
+    """Alertmanager's own templates; made with the first page, for reading them takes as long as importing much else."""
+    return _Compiled(())

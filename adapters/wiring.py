@@ -9,35 +9,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from importlib.metadata import version
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 from adapters.configurations import Configurations
 from adapters.delivery import Deliverer
-from adapters.email import EmailNotifier
-from adapters.http_client import HttpClient
 from adapters.messages import Broker, MessageQueues
+from adapters.notifiers import Notifiers
 from adapters.outbox import Outbox
-from adapters.pagerduty import PagerdutyNotifier
-from adapters.rendering import Renderer
+from adapters.secrets import look_beside
 from adapters.settings import Settings
 from adapters.shadow import ShadowDeliverer
-from adapters.slack import SlackNotifier
-from adapters.teams import TeamsNotifier
-from adapters.webhook import WebhookNotifier
-from domain.configuration import (
-    EmailIntegration,
-    Integration,
-    PagerdutyIntegration,
-    SlackIntegration,
-    TeamsIntegration,
-    WebhookIntegration,
-)
 from domain.door import Door
 from domain.groups import GroupStore
 from domain.inhibition import SourceStore
-from domain.notifications import Notifier
 from domain.queues import Queues
 from domain.shadowing import ShadowStore
 from domain.silences import SilenceStore
@@ -75,6 +60,8 @@ class Ports:
     shadow: ShadowStore
     broker: Broker
     project: Project
+    prepare: Callable[[], None]
+    """Load what the first page would otherwise wait for; an instance that sends nothing need not."""
     close: Callable[[], Awaitable[None]]
 
 
@@ -235,17 +222,9 @@ _HOMES = {"sqlite": _sqlite, "memory": _memory, "azure": _azure}
 def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     """Make every adapter that these settings name; clients connect when first used."""
     home = _HOMES[settings.home](settings, clock)
+    look_beside(settings.configuration)
     queues = MessageQueues(home.broker)
-    client = HttpClient(version("tocsin"), clock)
-    renderer = Renderer(settings.external_url, clock)
-    notifiers: dict[type[Integration], Notifier[Any]] = {
-        WebhookIntegration: WebhookNotifier(client, renderer, settings.external_url),
-        SlackIntegration: SlackNotifier(client, renderer),
-        TeamsIntegration: TeamsNotifier(client, renderer),
-        PagerdutyIntegration: PagerdutyNotifier(client, renderer),
-        EmailIntegration: EmailNotifier(renderer, clock),
-    }
-
+    notifiers = Notifiers(settings.external_url, clock)
     configurations = Configurations(
         home.policy,
         home.groups,
@@ -257,10 +236,11 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         file=settings.configuration,
         own_file=settings.own_configuration,
         ignore_unsupported_receivers=settings.ignore_unsupported_receivers,
+        is_shadow=settings.shadow,
     )
 
     async def close() -> None:
-        await client.close()
+        await notifiers.close()
         await home.close()
 
     return Ports(
@@ -281,6 +261,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         shadow=home.shadow,
         broker=home.broker,
         project=home.project,
+        prepare=notifiers.prepare,
         close=close,
     )
 

@@ -23,8 +23,7 @@ from domain.queues import QueueName
 
 log = logging.getLogger("tocsin.devhost")
 
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 30.0
+PAUSE_SECONDS = 0.05
 CLOSE_SECONDS = 10.0
 
 
@@ -107,8 +106,6 @@ class QueuePump:
             await self._function.call(**{self._function.argument: _service_bus_message(message)})
         except Exception as error:
             log.exception("%s failed; its message comes again", self._function.name, exc_info=error)
-            # With the lock held, so that nothing of the same session overtakes it.
-            await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2**message.delivery_count, LONGEST_PAUSE_SECONDS))
             self._broker.abandon(message, f"{type(error).__name__}: {error}")
         else:
             await self._complete(message)
@@ -119,7 +116,7 @@ class QueuePump:
                 return self._broker.complete(message)
             except UnavailableError as error:
                 log.error("a message of queue %s cannot be completed yet: %s", self._queue, error)
-                await asyncio.sleep(FIRST_PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def close(self) -> None:
         """Wait for the functions under way; what does not end in time is redelivered at the next start."""

@@ -14,7 +14,7 @@ from azure.functions.servicebus import ServiceBusMessage
 from adapters.servicebus.connection import close
 from adapters.servicebus.reading import read_body, read_properties
 from devhost.index import Function
-from devhost.pumps import CLOSE_SECONDS, FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS
+from devhost.pumps import CLOSE_SECONDS
 from domain.groups import SHARDS
 
 if TYPE_CHECKING:
@@ -178,9 +178,6 @@ class ServiceBusPump:
             await self._function.call(**{self._function.argument: decode(message)})
         except Exception as error:
             log.exception("%s failed; its message comes again", self._function.name, exc_info=error)
-            # With the lock held, so that nothing of the same session overtakes it.
-            failures = min(message.delivery_count or 0, 20)
-            await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2.0**failures, LONGEST_PAUSE_SECONDS))
             return False
         return True
 

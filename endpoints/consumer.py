@@ -6,6 +6,7 @@ import asyncio
 import functools
 import inspect
 import logging
+import time
 from collections.abc import Awaitable, Callable
 
 import azure.functions as func
@@ -21,6 +22,10 @@ FIRST_WAIT_SECONDS = 0.1
 LONGEST_WAIT_SECONDS = 15.0
 PATIENCE_SECONDS = 240.0
 """Shorter than the five minutes for which a message's lock is renewed."""
+
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 30.0
+"""After an error that nobody expected, before the message is delivered again."""
 
 SIZE = "size"
 """The application property that tells how many (alert × group) pairs of the ledger a message carries."""
@@ -50,6 +55,12 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
                 await attempt(message)
             except UnavailableError as error:
                 await _wait_out(message, error)
+            except Exception:
+                # The host would deliver it again at once, a thousand times in a few seconds.  Meanwhile its lock is
+                # held, so that nothing of the same session overtakes it.
+                failures = (message.delivery_count or 1) - 1
+                await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20), LONGEST_PAUSE_SECONDS))
+                raise
 
         async def attempt(message: func.ServiceBusMessage) -> None:
             opened = message
@@ -60,11 +71,11 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
                 await _park(opened, error)
 
         async def _wait_out(message: func.ServiceBusMessage, error: UnavailableError) -> None:
-            wait, waited = FIRST_WAIT_SECONDS, 0.0
-            while waited < PATIENCE_SECONDS:
+            # By the clock: an attempt takes its time too, and the lock is not renewed for ever.
+            wait, until = FIRST_WAIT_SECONDS, time.monotonic() + PATIENCE_SECONDS
+            while time.monotonic() + wait < until:
                 log.warning("queue %s waits %.1f s: %s", queue, wait, error)
                 await asyncio.sleep(wait)
-                waited += wait
                 wait = min(2 * wait, LONGEST_WAIT_SECONDS)
                 try:
                     return await attempt(message)

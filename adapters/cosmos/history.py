@@ -14,6 +14,7 @@ from adapters.cosmos.client import ConflictError, Container, Cosmos, Item
 from adapters.cosmos.containers import DAY, HISTORY, INCIDENTS
 from adapters.cosmos.partition import HEAD, INCIDENT_TTL, day_of
 from adapters.documents import extract
+from domain.errors import RejectedError
 from domain.groups import ENTRIES_SEARCHED, Incident, LogEntry
 from domain.labels import Fingerprint
 from domain.routing import GroupId
@@ -41,11 +42,16 @@ class History:
 
     async def project(self, document: Mapping[str, Any]) -> None:
         """Copy this document of the feed, if it is one that is listed; safe to repeat, in any order."""
-        kind = document.get("type")
-        if kind == "incident":
-            await self._project_incident(document)
-        elif kind == "entry":
-            await self._project_entry(document)
+        try:
+            match document.get("type"):
+                case "incident":
+                    await self._project_incident(document)
+                case "entry":
+                    await self._project_entry(document)
+                case _:
+                    pass
+        except KeyError as error:
+            raise RejectedError(f"not a document of a group: {error} is missing") from error
 
     async def _project_incident(self, document: Mapping[str, Any]) -> None:
         incident = extract(Incident, document["body"])

@@ -6,7 +6,7 @@ and then do not do.  Each answers with sentences for people; none means all is w
 
 import inspect
 from collections.abc import Iterable, Sequence
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import azure.functions as func
@@ -18,25 +18,12 @@ from azure_functions_runtime.functions import Registry
 from azure_functions_runtime.http_v2 import HttpV2Registry
 
 from devhost.ncrontab import Schedule
+from tests.functions.protos import PROTOS
 
 # The host reads these from a trigger, and the SDK has no parameter for them.
 _HOST_KEYWORDS = {"serviceBusTrigger": {"auto_complete_messages"}}
 # Elsewhere the host ignores a retry policy.
 _RETRIED = {"cosmosDBTrigger", "timerTrigger"}
-
-
-class _BindingInfo(SimpleNamespace):
-    """`BindingInfo` of the worker's protocol, with its numbers."""
-
-    out, inout = 1, 2
-    undefined, string, binary, stream = 0, 1, 2, 3
-
-
-# The worker hands its protobuf module to the library, which for indexing only makes these three objects; so the check
-# does without protobuf, for which PyPI has no current definitions.
-_PROTOS = SimpleNamespace(
-    BindingInfo=_BindingInfo, RpcFunctionMetadata=SimpleNamespace, RpcRetryOptions=SimpleNamespace
-)
 
 
 def functions_of(app: func.FunctionApp) -> list[Function]:
@@ -63,7 +50,7 @@ def check(functions: Iterable[Function]) -> list[str]:
     problems = []
     for function in functions:
         try:
-            loader.process_indexed_function(_PROTOS, Registry(), [function], ".")
+            loader.process_indexed_function(PROTOS, Registry(), [function], ".")
         except Exception as error:  # noqa: BLE001  # Annotations are evaluated there, so anything may come out.
             problems.append(f"{_name(function)}: {type(error).__name__}: {error}")
     return problems
