@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,8 +13,11 @@ from typing import Any
 from domain.configuration import Integration, Receiver
 from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
+from domain.explaining import printable
 from domain.notifications import Delivery, Notification, Notifier, Outcome
 from domain.trial import trial_notifications
+
+log = logging.getLogger("tocsin.delivery")
 
 MARGIN = timedelta(milliseconds=250)
 """An attempt ends this long before the deadline, so that its result is folded before the next flush (rule 10)."""
@@ -98,10 +102,26 @@ class Deliverer:
         if line is None:
             line = self._lines[key] = _Line(_name(delivery, integration), self._in_flight)
         try:
-            return await self._deliver(delivery, integration, templates, line)
+            result = await self._deliver(delivery, integration, templates, line)
+            self._note_change(line, result)
+            return result
         finally:
             if line.is_blank:
                 self._lines.pop(key, None)
+
+    def _note_change(self, line: _Line, result: Outcome | Postponed) -> None:
+        """Log that an integration fails, or works again; each once, however many notifications it is about."""
+        match result:
+            case Outcome(is_delivered=True):
+                if line.is_failing:
+                    log.warning("notifications arrive again: %s", printable(line.name))
+                line.is_failing = False
+            case Outcome(detail=reason) | Postponed(reason=reason):
+                # What is only postponed may still arrive in time, so it takes as many failures as open the breaker.
+                is_failing = isinstance(result, Outcome) or line.failures >= self._failures_to_open
+                if is_failing and not line.is_failing:
+                    line.is_failing = True
+                    log.warning("notifications fail, which is logged once until one arrives: %s", printable(reason))
 
     async def try_out(self, receiver: Receiver, templates: Templates) -> list[Outcome]:
         """Send a test page through each integration at once, whatever its breaker says, and without a second attempt.
@@ -151,7 +171,7 @@ class Deliverer:
         if delivery.not_before is not None and now < delivery.not_before:
             return Postponed(delivery.not_before, "another delivery may still be under way", attempts)
         if delivery.deadline - now < MARGIN + SHORTEST_ATTEMPT:
-            return Outcome(False, f"deadline passed before {line.name} took it{line.last_words}", attempts)
+            return Outcome(False, f"deadline passed before {line.name} could be tried{line.last_words}", attempts)
         if now < line.resumes_at:
             return self._postpone(delivery, f"{line.name} is left in peace{line.last_words}", attempts)
         return None
@@ -284,15 +304,17 @@ class _Line:
         """Before this nothing is attempted."""
         self.last = ""
         """The last failure, in words without secrets."""
+        self.is_failing = False
+        """Whether it was logged that notifications fail here."""
 
     @property
     def is_blank(self) -> bool:
         """Whether forgetting it loses nothing."""
-        return not self.used and not self.failures
+        return not (self.used or self.failures or self.is_failing)
 
     @property
     def last_words(self) -> str:
-        return f" (at last it {self.last})" if self.last else ""
+        return f" (the last attempt: {self.last})" if self.last else ""
 
     def note_answer(self) -> None:
         self.failures = 0

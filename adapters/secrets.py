@@ -13,6 +13,18 @@ from domain.errors import RejectedError, UnavailableError
 
 MOST_SHOWN_CHARACTERS = 200
 
+_folders: list[Path] = []
+
+
+def look_beside(configuration: Path | None) -> None:
+    """From now on a relative file name in a configuration counts from this file's folder, as in Alertmanager."""
+    _folders[:] = [configuration.parent] if configuration else []
+
+
+def locate(file: str) -> Path:
+    """The file that a setting of the configuration names."""
+    return Path(*_folders, file)
+
 
 def read_secret(secret: Secret, setting: str) -> str:
     """The secret's value; a file or a variable is read at each use, so that a rotated one needs no reload.
@@ -31,7 +43,7 @@ def read_secret(secret: Secret, setting: str) -> str:
     if secret.file is None:
         return secret.value or ""
     try:
-        return Path(secret.file).read_text("utf-8").strip()
+        return locate(secret.file).read_text("utf-8").strip()
     except OSError as error:
         raise UnavailableError(f"{setting} cannot be read from {secret.file}: {error.strerror}") from error
     except UnicodeDecodeError:

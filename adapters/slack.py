@@ -110,12 +110,14 @@ def _judge(reply: Reply) -> None:
     """Slack says no with a status of 200 too: the Web API in JSON, a webhook with any text but `ok`."""
     if not reply.content_type.startswith("application/json"):
         if reply.text.strip() != "ok":
-            raise reply.refusal()
+            raise reply.refusal(f"not `ok` but {reply.text.strip() or 'nothing'}")
         return
     try:
         answer = msgspec.json.decode(reply.text)
     except msgspec.DecodeError:
-        raise reply.unavailable() from None
+        raise reply.unavailable(f"no JSON, though it says so: {reply.text}") from None
     if not isinstance(answer, dict) or answer.get("ok") is not True:
-        error = str(answer.get("error", "")) if isinstance(answer, dict) else ""
-        raise reply.unavailable(error) if error in _PASSING_ERRORS else reply.refusal(error)
+        error = str(answer.get("error") or "") if isinstance(answer, dict) else ""
+        if error in _PASSING_ERRORS:
+            raise reply.unavailable(error)
+        raise reply.refusal(error or f"JSON whose `ok` is not true: {reply.text}")

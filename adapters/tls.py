@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-from adapters.secrets import read_secret
+from adapters.secrets import locate, read_secret
 from domain.configuration import TlsConfig
 from domain.errors import UnavailableError
 
@@ -35,7 +35,7 @@ class TlsContexts:
             RejectedError: An environment variable that it names is not set.
         """
         try:
-            stamp = [_stamp(path) for path in (tls.ca_file, tls.cert_file, tls.key and tls.key.file) if path]
+            stamp = [_stamp(locate(path)) for path in (tls.ca_file, tls.cert_file, tls.key and tls.key.file) if path]
             known = self._contexts.get(tls)
             if known is None or known[0] != stamp:
                 known = self._contexts[tls] = (stamp, _tls_context(tls))
@@ -47,8 +47,8 @@ class TlsContexts:
         raise failure
 
 
-def _stamp(path: str) -> tuple[int, int, int]:
-    facts = Path(path).stat()
+def _stamp(path: Path) -> tuple[int, int, int]:
+    facts = path.stat()
     return facts.st_mtime_ns, facts.st_size, facts.st_ino
 
 
@@ -60,15 +60,19 @@ def _tls_context(tls: TlsConfig) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     if tls.ca_file:
-        context.load_verify_locations(cafile=tls.ca_file)
+        context.load_verify_locations(cafile=locate(tls.ca_file))
     elif tls.ca:
         context.load_verify_locations(cadata=tls.ca.encode("ascii", "ignore").decode())
     else:
         context.load_default_certs()
     if (tls.cert or tls.cert_file) and tls.key:
         with ExitStack() as files:
-            cert = tls.cert_file or files.enter_context(_private_file(tls.cert or ""))
-            key = tls.key.file or files.enter_context(_private_file(read_secret(tls.key, "tls_config.key")))
+            cert = locate(tls.cert_file) if tls.cert_file else files.enter_context(_private_file(tls.cert or ""))
+            key = (
+                locate(tls.key.file)
+                if tls.key.file
+                else files.enter_context(_private_file(read_secret(tls.key, "tls_config.key")))
+            )
             # An empty password, because OpenSSL would ask the terminal for that of an encrypted key, and wait.
             context.load_cert_chain(cert, key, password="")
     with warnings.catch_warnings(action="ignore", category=DeprecationWarning):  # TLS 1.0 and 1.1

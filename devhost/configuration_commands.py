@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -18,11 +19,14 @@ from devhost.commands import printable
 from domain.configuration import Configuration
 from domain.configuration.checking import (
     Finding,
+    Kind,
+    Outside,
     Severity,
     check_configuration,
     check_silences,
     count_parts,
     error,
+    find_outside,
     find_unreachable,
 )
 from domain.configuration.checking.places import Places
@@ -105,7 +109,20 @@ def _check_file(file: Path, options: argparse.Namespace, now: datetime) -> _Chec
         )
     except RejectedError as refusal:
         return _Checked(name, _errors(refusal), {})
+    found += [
+        one.missing() for one in find_outside(configuration) if not _is_there(one, Path() if is_input else file.parent)
+    ]
     return _Checked(name, (*found, *check_configuration(configuration, now)), count_parts(configuration))
+
+
+def _is_there(named: Outside, folder: Path) -> bool:
+    match named.kind:
+        case Kind.TEMPLATE:
+            return (folder / named.name).exists()
+        case Kind.FILE:
+            return Path(named.name).exists()
+        case Kind.VARIABLE:
+            return named.name in os.environ
 
 
 def _check_own(file: Path) -> list[Finding]:
@@ -244,7 +261,7 @@ def test_routes(options: argparse.Namespace) -> int:
                 print()
                 _explain(route, labels, f"{name}:{places.line(route)}" if name else "")
     if options.verify is not None and [part.strip() for part in options.verify.split(",")] != receivers.split(","):
-        print(printable(f"tocsin: told are {receivers}, and not {options.verify}"), file=sys.stderr)
+        print(printable(f"tocsin: expected {options.verify}, but it would go to {receivers}"), file=sys.stderr)
         return REFUSED
     return 0
 

@@ -12,10 +12,17 @@ from typing import Any
 from urllib.parse import urlencode
 
 from devhost.client import Client, RefusedError
-from devhost.commands import print_answer, printable
+from devhost.commands import _second, print_answer, printable
 
 NOT_FOUND = 1
 ALERTS_LISTED = 20
+
+INCIDENTS_SEARCHED = 500
+"""So many incidents, the latest, are looked through for what fires no more."""
+
+INCIDENTS_OPENED = 50
+"""Of so many of them, whose group labels let it be, the reported alerts are read: each is a request of its own."""
+
 WIDEST = 100
 
 _FINGERPRINT = re.compile(r"[0-9a-fA-F]{16}", re.ASCII)
@@ -33,17 +40,22 @@ def explain_alert(client: Client, options: argparse.Namespace) -> int:
     if len(found) == 1:
         return _print(_ask(client, found[0]["fingerprint"]), options)
     if found:
-        print(f"{len(found)} alerts match; explain one of them by its fingerprint:\n", file=sys.stderr)
-        for alert in found[:ALERTS_LISTED]:
-            print(f"  {alert['fingerprint']}  {_labels(alert['labels'])}", file=sys.stderr)
-        if len(found) > ALERTS_LISTED:
-            print(f"  and {len(found) - ALERTS_LISTED} more: add a matcher", file=sys.stderr)
-        return NOT_FOUND
+        return _choose(f"{len(found)} alerts match", [(alert["fingerprint"], alert["labels"], "") for alert in found])
     return _explain_past(client, matchers, options)
 
 
+def _choose(heading: str, found: Sequence[tuple[str, dict[str, str], str]]) -> int:
+    """Print fingerprint, labels and whatever else tells them apart of alerts among which to choose."""
+    print(f"{heading}; explain one of them by its fingerprint:\n", file=sys.stderr)
+    for fingerprint, labels, more in found[:ALERTS_LISTED]:
+        print(f"  {fingerprint}  {more}{_labels(labels)}", file=sys.stderr)
+    if len(found) > ALERTS_LISTED:
+        print(f"  and {len(found) - ALERTS_LISTED} more: add a matcher", file=sys.stderr)
+    return NOT_FOUND
+
+
 def _explain_past(client: Client, matchers: Sequence[str], options: argparse.Namespace) -> int:
-    """Nothing that matches fires.  Where the matchers are all the labels of one that did, it is found by these."""
+    """Nothing that matches fires: look for what did, by its labels if these are all of them, else in late incidents."""
     pairs = [_EQUAL.fullmatch(matcher) for matcher in matchers]
     if all(pairs):
         from domain.labels import fingerprint  # takes a while to import
@@ -54,13 +66,50 @@ def _explain_past(client: Client, matchers: Sequence[str], options: argparse.Nam
         except RefusedError as error:
             if error.status != 404:
                 raise
+    found, searched = _search(client, matchers)
+    wanted = " ".join(map(printable, matchers))
+    if len(found) == 1:
+        print(f"No alert fires that matches {wanted}; this one is over ({searched}).\n", file=sys.stderr)
+        return _print(_ask(client, found[0][0]), options)
+    if found:
+        heading = f"No alert fires that matches {wanted}; {len(found)} that are over do ({searched})"
+        return _choose(heading, found)
     print(
-        f"tocsin: no alert fires that matches {' '.join(map(printable, matchers))}.\n"
-        "One that is over is found by its fingerprint, or by all its labels; both are on the\n"
-        f"page of its incident, at {client.url}/incidents.",
+        f"tocsin: no alert fires that matches {wanted}, and none that is over does ({searched}).\n"
+        "An older one is found by its fingerprint, or by all its labels; both are on the page of\n"
+        f"its incident, at {client.url}/incidents.",
         file=sys.stderr,
     )
     return NOT_FOUND
+
+
+def _search(client: Client, texts: Sequence[str]) -> tuple[list[tuple[str, dict[str, str], str]], str]:
+    """The alerts of late incidents that match, those reported last first, and which incidents were looked through."""
+    from domain.labels import match_all  # takes a while to import
+    from domain.matchers import parse_matcher
+
+    matchers = tuple([parse_matcher(text) for text in texts])
+    incidents = client.get(f"/api/v1/incidents?limit={INCIDENTS_SEARCHED}")["incidents"]
+    # All alerts of a group have its labels; what is not among these may be anything.
+    likely = [
+        incident
+        for incident in incidents
+        if match_all(tuple([one for one in matchers if one.name in incident["group_labels"]]), incident["group_labels"])
+    ]
+    found: dict[str, tuple[str, dict[str, str]]] = {}
+    for incident in likely[:INCIDENTS_OPENED]:
+        for entry in client.get(f"/api/v1/incidents/{incident['id']}")["timeline"]:
+            for alert in entry["alerts"]:
+                if match_all(matchers, alert["labels"]):
+                    found[alert["fingerprint"]] = (alert["received_at"], alert["labels"])
+    latest = sorted(found, key=lambda name: found[name][0], reverse=True)
+    searched = "there are no incidents yet"
+    if incidents:
+        many = "incident" if len(incidents) == 1 else f"{len(incidents)} incidents"
+        searched = f"looked for in the last {many}, since {_second(incidents[-1]['opened_at'])}"
+    if len(likely) > INCIDENTS_OPENED:
+        searched += f", of {len(likely)} that could have it only in the latest {INCIDENTS_OPENED}"
+    return [(name, found[name][1], f"last reported {_second(found[name][0])}  ") for name in latest], searched
 
 
 def _ask(client: Client, fingerprint: str) -> Any:

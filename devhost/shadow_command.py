@@ -28,7 +28,7 @@ def show_shadow(client: Client, options: argparse.Namespace) -> int:
     answer = client.get(f"/api/v1/shadow?{urlencode(asked)}")
     if print_answer(answer, options):
         return 0
-    print(_summary(answer))
+    print(_summary(answer, is_listed=not options.differences))
     for pair in answer["pairs"]:
         print(printable(_line(pair)))
         for reason in pair["why"]:
@@ -36,13 +36,14 @@ def show_shadow(client: Client, options: argparse.Namespace) -> int:
     return 0
 
 
-def _summary(answer: Any) -> str:
+def _summary(answer: Any, *, is_listed: bool) -> str:
     counts = answer["counts"]
     words = (
         f"{counts['same']} same, {counts['differs']} differ, {counts['only_tocsin']} only here, "
         f"{counts['only_alertmanager']} only in Alertmanager"
     )
-    words += f", {counts['waiting']} waiting" if counts["waiting"] else ""
+    unlisted = "" if is_listed else " (not listed: no differences yet)"
+    words += f", {counts['waiting']} waiting{unlisted}" if counts["waiting"] else ""
     words += f", {counts['uncompared']} with nothing to compare" if counts["uncompared"] else ""
     lines = [f"{words}; since {_second(answer['since'])} UTC"]
     if answer["heard_since"] is None:

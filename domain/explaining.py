@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -36,6 +37,29 @@ _FOLDED = frozenset(
 )
 _CONSEQUENCES = frozenset({ReasonCode.OPENED, ReasonCode.INCIDENT_OPENED})
 
+_TRYING = frozenset(
+    {
+        ReasonCode.NOTIFY,
+        ReasonCode.NO_NEWS,
+        ReasonCode.NEVER_TOLD,
+        ReasonCode.NOT_SENT,
+        ReasonCode.UNSETTLED,
+        ReasonCode.SUPERSEDED,
+        ReasonCode.FAILED,
+    }
+)
+_LOOKED = frozenset(
+    {
+        ReasonCode.NOTIFY,
+        ReasonCode.NO_NEWS,
+        ReasonCode.NEVER_TOLD,
+        ReasonCode.UNSETTLED,
+        ReasonCode.ALL_MUTED,
+        ReasonCode.NO_INTEGRATION,
+    }
+)
+_CHANGING = re.compile(r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d|\d[\d.]* s\b|\d+ attempts")
+
 
 @dataclass(frozen=True, slots=True)
 class Explained:
@@ -51,6 +75,15 @@ class Explained:
     def words(self) -> str:
         """All of it as one sentence."""
         return "; ".join(self.clauses)
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Entries of a trail that say the same while deliveries fail and are tried again; mostly just one."""
+
+    last: Explained
+    first_at: datetime
+    times: int = 1
 
 
 def explain(
@@ -83,6 +116,32 @@ def explain(
         next_due_at = entry.next_due_at
         heard_at |= {alert.fingerprint: alert.received_at for alert in reported_alerts(entry)}
     return explained
+
+
+def fold_failures(trail: Sequence[Explained]) -> list[Folded]:
+    """The trail with equal failures as one, and the looks that led to them; in order of when each was said last.
+
+    Whatever else happens in between keeps them apart.
+    """
+    found: list[Folded] = []
+    for is_trying, run in groupby(trail, key=_is_trying):
+        if not is_trying:
+            found += [Folded(explained, explained.entry.at) for explained in run]
+            continue
+        same: dict[str, Folded] = {}
+        for explained in run:
+            # How long was waited, until when, and after how many attempts is another each time.
+            key = _CHANGING.sub("", explained.words)
+            before = same.pop(key, None)
+            first_at, times = (before.first_at, before.times + 1) if before else (explained.entry.at, 1)
+            same[key] = Folded(explained, first_at, times)
+        found += same.values()
+    return found
+
+
+def _is_trying(explained: Explained) -> bool:
+    codes = {reason.code for reason in explained.entry.reasons}
+    return explained.entry.reported is None and bool(codes) and codes <= _TRYING
 
 
 def event_name(entry: LogEntry) -> EventName:
@@ -121,7 +180,8 @@ def _clause(
     text = printable(reason.text)
     match reason.code:
         case ReasonCode.OPENED:
-            due = f", at {clock(entry.next_due_at, entry.at)}" if entry.next_due_at else ""
+            is_due = entry.next_due_at is not None and not _has_looked(entry)
+            due = f", at {clock(entry.next_due_at, entry.at)}" if is_due and entry.next_due_at else ""
             return f"the group is new: {text}{due}"
         case ReasonCode.FIRED:
             return f"{who} began to fire"
@@ -174,7 +234,8 @@ def _clause(
         case ReasonCode.LATE:
             return f"delivered after it had been given up: {text or told}"
         case ReasonCode.DROPPED:
-            return f"{who} {'is' if is_one else 'are'} let go: resolved, and everyone who had to know knows"
+            known = f"; {text} never heard of it" if text else ", and everyone who had to know knows"
+            return f"{who} {'is' if is_one else 'are'} let go: resolved{known}"
         case ReasonCode.INCIDENT_OPENED:
             return "an incident begins"
         case ReasonCode.INCIDENT_RESOLVED:
@@ -198,9 +259,15 @@ def _outlook(entry: LogEntry, before: datetime | None) -> list[str]:
     if entry.next_due_at is None:
         is_news = before is not None and ReasonCode.INCIDENT_RESOLVED not in codes
         return ["no further look is planned"] if is_news else []
-    if entry.next_due_at == before or ReasonCode.OPENED in codes:
+    if entry.next_due_at == before or (ReasonCode.OPENED in codes and not _has_looked(entry)):
         return []
     return [f"next look at {clock(entry.next_due_at, entry.at)}"]
+
+
+def _has_looked(entry: LogEntry) -> bool:
+    """Whether the group that this entry opened has looked at once: then what is due next is its second look."""
+    codes = [reason.code for reason in entry.reasons]
+    return ReasonCode.OPENED in codes and not _LOOKED.isdisjoint(codes[codes.index(ReasonCode.OPENED) :])
 
 
 def _attempts(settled: Settled | None) -> str:

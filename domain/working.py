@@ -206,7 +206,7 @@ class Working:
         is_over = self.firing == 0 and not (self.has_news or self.pending or self.is_flush_failed)
         if is_over:
             self.say(ReasonCode.INCIDENT_RESOLVED, incident.id)
-        if not is_over and not self.is_flushed:
+        if not (is_over or self.is_flushed or self.delivered or self.failed):
             return incident  # the counts follow at the next flush: a fold need not write them
         return Incident(
             id=incident.id,
@@ -219,7 +219,8 @@ class Working:
             resolved_at=self.now if is_over else None,
             firing=self.firing,
             alerts=max(incident.alerts, self.present_at_most),
-            pages=incident.pages + self.due,
+            pages=incident.pages + self.delivered,
+            failed=incident.failed + self.failed + self.superseded,
         )
 
     def _head(self, incident: Incident | None) -> Head:

@@ -13,7 +13,7 @@ import azure.functions as func
 
 from adapters.wiring import ports
 from domain.alerts import Alert
-from domain.explaining import EventName, Explained, printable, reported_alerts
+from domain.explaining import EventName, Explained, Folded, clock, fold_failures, printable, reported_alerts
 from domain.groups import Incident, Member
 from domain.labels import Fingerprint
 from domain.tracing import Step, Trace
@@ -158,7 +158,7 @@ def incident_page(
         ("resolved", _instant(incident.resolved_at) if incident.resolved_at else ""),
         ("alerts", f"{incident.firing} firing of {incident.alerts}"),
         ("receiver", _text(incident.receiver)),
-        ("notifications", str(incident.pages)),
+        ("notifications", _told(incident)),
         ("group", f"<code>{_text(incident.group_key)}</code>"),
     ]
     listed = "".join([f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts if value])
@@ -168,7 +168,7 @@ def incident_page(
             for member in members
         ]
     )
-    entries = "".join([_entry(explained, up) for explained in reversed(trail)])
+    entries = "".join([_entry(folded, up) for folded in reversed(fold_failures(trail))])
     earlier = "<p class=dim>There are earlier entries than these.</p>" if is_cut else ""
     return _document(
         f"{incident.title} ({status})",
@@ -183,13 +183,19 @@ def incident_page(
 
 def _listed(incident: Incident, now: datetime, up: str) -> str:
     status = _status(incident)
-    pages = f"{incident.pages} notification{'' if incident.pages == 1 else 's'} to {_text(incident.receiver)}"
     return (
         f'<li class="is-{status}"><a href="{up}incidents/{quote(incident.id)}">{_text(incident.title)}</a>'
         f' <span class="status {status}">{status}</span>{_group_chips(incident)}'
         f"<p class=dim>opened {_instant(incident.opened_at)}, {status} {_lasted(incident, now)};"
-        f" {incident.firing} firing of {incident.alerts}; {pages}</p></li>"
+        f" {incident.firing} firing of {incident.alerts}; {_told(incident)}, receiver {_text(incident.receiver)}"
+        "</p></li>"
     )
+
+
+def _told(incident: Incident) -> str:
+    """How many notifications arrived, and how many did not."""
+    told = f"{incident.pages} notification{'' if incident.pages == 1 else 's'} told"
+    return f'{told}, <strong class="triggered">{incident.failed} failed</strong>' if incident.failed else told
 
 
 def alert_page(traces: Sequence[Trace], summary: str, *, now: datetime, up: str) -> str:
@@ -258,7 +264,8 @@ def _source(alert: Alert) -> str:
     return f'<p><a href="{escape(alert.generator_url)}" rel="noreferrer noopener nofollow">source</a></p>'
 
 
-def _entry(explained: Explained, up: str) -> str:
+def _entry(folded: Folded, up: str) -> str:
+    explained = folded.last
     entry = explained.entry
     outcome = ""
     if entry.settled is not None:
@@ -267,10 +274,11 @@ def _entry(explained: Explained, up: str) -> str:
         outcome = "received"
     clauses = "".join([f"<li>{_text(clause)}</li>" for clause in explained.clauses])
     at = entry.at.astimezone(UTC)
+    often = f", {folded.times} times from {clock(folded.first_at, at)} to {at:%H:%M:%S}" if folded.times > 1 else ""
     return (
         f'<li class="is-{outcome or explained.event}">'
         f'<time datetime="{at.isoformat()}" title="{at:%Y-%m-%d %H:%M:%S.%f}">{at:%H:%M:%S}</time>'
-        f" <span class=dim>{at:%Y-%m-%d}, {_EVENTS[explained.event]}</span><ul>{clauses}</ul>"
+        f" <span class=dim>{at:%Y-%m-%d}, {_EVENTS[explained.event]}{often}</span><ul>{clauses}</ul>"
         f"{_details(explained, up)}</li>"
     )
 

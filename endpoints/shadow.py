@@ -239,7 +239,8 @@ async def _look(query: ShadowQuery) -> _View:
     # What comes while this is answered belongs to it.
     until = _read_time(query.until, "until", now) if query.until else now + timedelta(minutes=1)
     within = None if query.within is None else _read_duration(query.within, "within")
-    configuration = (await ports().configurations.gather()).configuration
+    situation = await ports().configurations.gather()
+    configuration = situation.configuration
     heard = await ports().shadow.get_heard()
     records, is_cut = await _records(since, until, reach(configuration))
     compared = partial(_compare, records, configuration, now, heard, within)
@@ -257,7 +258,7 @@ async def _look(query: ShadowQuery) -> _View:
             if group not in trails:
                 trails[group] = await ports().groups.list_entries(group)
         trail = Trail(entry for group in groups for entry in trails[group])
-        reasons = why(pair, Context(configuration, comparison, trail, heard.since, now))
+        reasons = why(pair, Context(configuration, comparison, trail, heard.since, now, situation.is_strict))
         shown.append(Shown(pair, reasons, trail.incident(pair.at) if pair.ours is None else pair.ours.record.incident))
         await asyncio.sleep(0)  # the store may have answered without ever leaving the loop to others
     return _View(since, until, comparison.counts(since, until), heard, is_cut, shown)

@@ -69,7 +69,8 @@ def shadow_page(
     rows = "".join(
         [
             f'<dt><span class="{_WORDS[verdict][1] if counts[verdict] else ""}">{counts[verdict]}</span></dt>'
-            f"<dd>{_WORDS[verdict][0]} <span class=dim>{words}</span></dd>"
+            f"<dd>{_WORDS[verdict][0]} <span class=dim>{words}"
+            f"{'; not listed here' if is_only_differences and verdict is Verdict.WAITING else ''}</span></dd>"
             for verdict, words in _EXPLAINED
             if counts[verdict] or verdict not in (Verdict.WAITING, Verdict.UNCOMPARED)
         ]

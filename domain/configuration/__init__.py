@@ -113,7 +113,7 @@ class Configuration:
         try:
             return self._receivers[name]
         except KeyError:
-            raise NotFoundError(f"no receiver {name!r}") from None
+            raise NotFoundError(f"no receiver {name!r}; there are {', '.join(sorted(self._receivers))}") from None
 
     def group_addresses(self, labels: Labels) -> tuple[GroupAddress, ...]:
         """The groups that an alert with these labels belongs to, never none; the first one leads it (rule 11)."""

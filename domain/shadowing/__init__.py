@@ -120,6 +120,18 @@ def counterpart(receiver: Receiver) -> int:
     return max(range(len(receiver.integrations)), key=likeness, default=0)
 
 
+def shadow_doors(configuration: Configuration) -> list[str]:
+    """The receivers with a webhook to the door of a shadow: without a shadow there it is refused for ever."""
+    return [
+        receiver.name
+        for receiver in configuration.receivers
+        if any(
+            isinstance(one, WebhookIntegration) and WEBHOOK_PATH in (one.url.value or "")
+            for one in receiver.integrations
+        )
+    ]
+
+
 def routes_of(configuration: Configuration, receiver: str, key: str, labels: Labels) -> list[Route]:
     """The routes that this group can be one of: several where siblings are identical, none under other rules."""
     return [route for route in configuration.routes if route.receiver == receiver and group_key(route, labels) == key]

@@ -75,6 +75,8 @@ class Context:
     heard_since: datetime | None
     """Since when Alertmanager's notifications come."""
     now: datetime
+    is_strict: bool = False
+    """Whether nothing is mended here, so that no difference comes of that."""
 
 
 def why(pair: Pair, context: Context) -> list[Why]:
@@ -186,8 +188,11 @@ class _Asked:
             yield Why(
                 Cause.NOISE, "a repeat comes at one tick or the next, by chance, and each side counts from its own"
             )
+        elif offset > timedelta(0) and (came_at := self._came_since(theirs.at, ours)) is not None:
+            yield Why(Cause.INPUT, f"it came here only at {self._time(came_at)}, {self._relative(came_at)}")
         elif (
-            offset > timedelta(0)
+            not self.context.is_strict
+            and offset > timedelta(0)
             and ours.record.reason == NotificationReason.FIRST
             and ours.record.since is not None
             and ours.record.since + wait < theirs.at
@@ -202,6 +207,16 @@ class _Asked:
                 Cause.NOISE,
                 "Alertmanager 0.25 keeps the grid of a group that had emptied; Tocsin, as 0.34, begins anew",
             )
+
+    def _came_since(self, instant: datetime, ours: Notice) -> datetime | None:
+        """When the last of what it tells of began to fire here, if that was only after that instant."""
+        began = [
+            at
+            for name in ours.firing
+            for at, reason in self.trail.history(name)
+            if at <= ours.at and reason.code in (ReasonCode.FIRED, ReasonCode.REFIRED)
+        ]
+        return max(began) if began and max(began) > instant else None
 
     def _is_old_grid(self, theirs: Notice) -> bool:
         """Whether Alertmanager's group had emptied shortly before."""

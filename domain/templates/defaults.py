@@ -26,8 +26,8 @@ _SHARED = """\
 {{- end }}
 
 {{ define "__tocsin_when" -}}
-{{ if eq .Status "firing" }}firing for {{ since .StartsAt | humanizeDuration }}, since
-{{- else }}resolved after {{ .EndsAt.Sub .StartsAt | humanizeDuration }}, at
+{{ if eq .Status "firing" }}firing for {{ (since .StartsAt).Seconds | printf "%.0f" | humanizeDuration }}, since
+{{- else }}resolved after {{ (.EndsAt.Sub .StartsAt).Seconds | printf "%.0f" | humanizeDuration }}, at
 {{- end }} {{ if eq .Status "firing" }}{{ .StartsAt.UTC.Format "2006-01-02 15:04:05 MST" }}
 {{- else }}{{ .EndsAt.UTC.Format "2006-01-02 15:04:05 MST" }}{{ end }}
 {{- end }}
@@ -45,16 +45,25 @@ _SHARED = """\
 
 {{ end }}{{ end }}
 
-{{ define "__text_alert_list_markdown" }}{{ range . }}**{{ template "__tocsin_what" . }}**
+{{ define "__tocsin_plain" }}{{ . | reReplaceAll `\\]\\(` "]\u200b(" }}{{ end }}
+
+{{ define "__tocsin_what_plain" -}}
+{{ if .Annotations.summary }}{{ template "__tocsin_plain" .Annotations.summary }}
+{{- else if .Annotations.message }}{{ template "__tocsin_plain" .Annotations.message }}
+{{- else if .Labels.alertname }}{{ template "__tocsin_plain" .Labels.alertname }}
+{{- else }}Alert {{ .Fingerprint }}{{ end }}
+{{- end }}
+
+{{ define "__text_alert_list_markdown" }}{{ range . }}**{{ template "__tocsin_what_plain" . }}**
 
 {{ template "__tocsin_when" . }}
 {{- with .Annotations.description }}
 
-{{ . }}{{ end }}
+{{ template "__tocsin_plain" . }}{{ end }}
 {{ range .Labels.SortedPairs }}
-- {{ .Name }}: {{ .Value }}{{ end }}
+- {{ .Name }}: {{ template "__tocsin_plain" .Value }}{{ end }}
 {{- range (.Annotations.Remove (stringSlice "summary" "message" "description")).SortedPairs }}
-- {{ .Name }}: {{ .Value }}{{ end }}
+- {{ .Name }}: {{ template "__tocsin_plain" .Value }}{{ end }}
 {{- with .GeneratorURL }}
 
 [Source]({{ . }}){{ end }}

@@ -94,6 +94,11 @@ class Sent:
         """Whether the receiver took it."""
         return self.outcome is Outcome.DELIVERED
 
+    @property
+    def is_missed(self) -> bool:
+        """Whether it is known not to have arrived."""
+        return self.outcome in (Outcome.FAILED, Outcome.GIVEN_UP)
+
 
 @dataclass(frozen=True, slots=True)
 class Life:

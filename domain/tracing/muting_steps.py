@@ -12,7 +12,7 @@ from domain.labels import Fingerprint
 from domain.muting import hours
 from domain.tracing.evidence import Evidence
 from domain.tracing.life import Look
-from domain.tracing.steps import HoursSeen, Inhibited, Silenced, Step
+from domain.tracing.steps import HoursSeen, Inhibited, Silenced, Step, Verdict
 from domain.tracing.words import (
     Spell,
     delay_words,
@@ -60,6 +60,15 @@ def _past(evidence: Evidence, spell: Spell) -> str:
     return words[0].upper() + words[1:]
 
 
+def _past_verdict(evidence: Evidence, spell: Spell) -> Verdict:
+    """What muted it at earlier looks still stops it unless a later look told of it, or one now would."""
+    later = [look for look in evidence.life.looks if look.at > spell.last_at]
+    if evidence.prospect is not None:
+        later.append(evidence.prospect)
+    is_past = any(look.tells(reason) for look in later for reason in look.said)
+    return "info" if is_past else "stops"
+
+
 # --- inhibition -----------------------------------------------------------------------------------------------------
 
 
@@ -90,7 +99,7 @@ def inhibition_steps(evidence: Evidence) -> Iterator[Step]:
     for spell in earlier:
         source_id = source_of(spell.reason, evidence.alert.fingerprint)
         yield Step(
-            "stops",
+            _past_verdict(evidence, spell),
             f"{_past(evidence, spell)}, under rule {short(spell.reason.text)}"
             f"{_late_words(evidence, source_id, until=spell.first_at)}",
             _inhibited(evidence, spell.reason.text, source_id, spell.looks, until=spell.first_at),
@@ -160,7 +169,7 @@ def hours_step(evidence: Evidence) -> Iterator[Step]:
             running = _take_running(evidence, earlier, ", ".join(found.names))
     for spell in earlier:
         facts = HoursSeen(tuple(spell.reason.by.split(", ")), len(spell.looks))
-        yield Step("stops", _past(evidence, spell), facts, spell.first_at)
+        yield Step(_past_verdict(evidence, spell), _past(evidence, spell), facts, spell.first_at)
     if muted_now:
         what = "outside of its active intervals" if muted_now.is_inactive else "inside a mute interval"
         words = f"Muted by {short(joined(muted_now.names))}, {what}{_since(running, evidence.now)}"
@@ -211,7 +220,8 @@ def silence_steps(evidence: Evidence) -> Iterator[Step]:
             known.ends_at if known else None,
             len(spell.looks),
         )
-        yield Step("stops", f"{_past(evidence, spell)}, silence {spell.reason.by}", facts, spell.first_at)
+        words = f"{_past(evidence, spell)}, silence {spell.reason.by}"
+        yield Step(_past_verdict(evidence, spell), words, facts, spell.first_at)
     yield from now_steps
     if not active and not earlier:
         yield Step("passes", f"No silence {'matches' if evidence.is_present else 'matched'} it", Silenced())

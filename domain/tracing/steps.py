@@ -147,7 +147,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """One delivery of the group since the alert's occurrence began."""
+    """One delivery of the group since the alert's occurrence began, or several that failed alike."""
 
     stage: ClassVar[Stage] = Stage.DELIVERY
     id: str
@@ -161,6 +161,10 @@ class Delivered:
     settled_at: datetime | None
     attempts: int
     answer: str
+    times: int = 1
+    """How many deliveries failed alike, and are told of together; all else is about the last of them."""
+    first_at: datetime | None = None
+    """When the first of them failed; None where it is the only one."""
 
 
 type Facts = Received | Routed | Grouped | Inhibited | HoursSeen | Silenced | Asked | Delivered

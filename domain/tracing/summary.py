@@ -10,9 +10,9 @@ from domain.groups import Reason, ReasonCode
 from domain.notifications import unpack
 from domain.quoting import quote
 from domain.tracing.evidence import Evidence
+from domain.tracing.failures import missed_words
 from domain.tracing.life import End, Look, Outcome, Sent
 from domain.tracing.words import (
-    answer_words,
     delay_words,
     joined,
     lateness,
@@ -29,10 +29,15 @@ TELLINGS_LISTED = 3
 
 
 def summarise(evidence: Evidence) -> str:
-    """Who was told of the alert, or why nobody was."""
-    if evidence.is_firing:
-        return _told_now(evidence) if evidence.life.told else _untold_now(evidence)
-    return _over(evidence)
+    """Who was told of the alert, or why nobody was; before all else who should have been and was not."""
+    missed = missed_words(evidence)
+    if not evidence.is_firing:
+        words = _over(evidence)
+    elif evidence.life.told:
+        words = _told_now(evidence)
+    else:
+        words = _missed_now(evidence) if missed else _untold_now(evidence)
+    return f"Not told: {missed}. {words}" if missed else words
 
 
 # --- while it fires -------------------------------------------------------------------------------------------------
@@ -47,11 +52,12 @@ def _told_now(evidence: Evidence) -> str:
     if since:
         since = f"now {since}"
     elif due := _due(evidence):
-        next_at = evidence.head.next_due_at
-        at_next = f" at {clock(next_at, evidence.now)}" if next_at else ""
-        since = f"due again{at_next}: {_why(due)}"
-    elif untold := _unreached(evidence, [sent.integration for sent in told]):
-        since = _failure(evidence, untold[-1])
+        everybody = joined([evidence.called(reason.integration) for reason in due if reason.integration is not None])
+        is_due = f"{everybody} {'is' if len(due) == 1 else 'are'} due{_at_next(evidence)}"
+        since = f"{is_due}: {_why(due)}"
+    elif pending := _pending(evidence):
+        being_told = _being_told(evidence, pending)
+        since = f"{being_told[0].lower()}{being_told[1:]}"
     else:
         since = "nothing new since"
     return f"Told at {at} by {who}: {_why_sent(last[-1])}; {since}{_late(evidence)}"
@@ -67,20 +73,40 @@ def _late(evidence: Evidence) -> str:
     return ""
 
 
+def _pending(evidence: Evidence) -> list[Sent]:
+    """The deliveries about it that have no result yet."""
+    return [sent for sent in evidence.life.sent if sent.is_about_it and sent.outcome is Outcome.UNDER_WAY]
+
+
+def _being_told(evidence: Evidence, pending: Sequence[Sent]) -> str:
+    who = joined([evidence.called(sent.integration) for sent in pending])
+    return f"Being told by {who} since {clock(pending[-1].at, evidence.now)}: no answer yet"
+
+
+def _at_next(evidence: Evidence) -> str:
+    next_at = evidence.head.next_due_at
+    return f" at {clock(next_at, evidence.now)}" if next_at else ""
+
+
+def _missed_now(evidence: Evidence) -> str:
+    """What follows when deliveries about it have failed, and none has arrived."""
+    if pending := _pending(evidence):
+        return _being_told(evidence, pending)
+    if muting := _muting_now(evidence):
+        return f"Now {muting}"
+    at_next = _at_next(evidence)
+    return f"The next look is{at_next}" if at_next else "No further look is planned"
+
+
 def _untold_now(evidence: Evidence) -> str:
     prospect, next_at = evidence.prospect, evidence.head.next_due_at
-    pending = [sent for sent in evidence.life.sent if sent.is_about_it and sent.outcome is Outcome.UNDER_WAY]
-    if pending:
-        who = joined([evidence.called(sent.integration) for sent in pending])
-        return f"Being told by {who} since {clock(pending[-1].at, evidence.now)}: no answer yet"
+    if pending := _pending(evidence):
+        return _being_told(evidence, pending)
     if muting := _muting_now(evidence):
         return f"Not told: {muting}"
     if evidence.receiver is not None and not evidence.receiver.integrations:
         return f"Nobody is told: receiver {quote(short(evidence.receiver.name))} has no integrations"
-    at_next = f" at {clock(next_at, evidence.now)}" if next_at else ""
-    if failed := [sent for sent in evidence.life.sent if sent.is_about_it]:
-        again = f"; the next look is{at_next}" if at_next else ""
-        return f"Not told: {_failure(evidence, failed[-1])}{again}"
+    at_next = _at_next(evidence)
     if evidence.head.flushed_at is None and next_at:
         wait = f" (group_wait {span(evidence.route.group_wait)})" if evidence.route else ""
         return f"Not told yet: the first look at its group is{at_next}{wait}"
@@ -123,22 +149,6 @@ def _why_sent(sent: Sent) -> str:
     return sent.why.partition(": ")[2] or sent.why
 
 
-def _unreached(evidence: Evidence, told: Sequence[int]) -> list[Sent]:
-    """The deliveries to integrations that should have heard of it too, and have not."""
-    missed = (Outcome.FAILED, Outcome.GIVEN_UP)
-    return [
-        sent
-        for sent in evidence.life.sent
-        if sent.is_about_it and sent.integration not in told and sent.outcome in missed
-    ]
-
-
-def _failure(evidence: Evidence, sent: Sent) -> str:
-    who = evidence.called(sent.integration)
-    at = clock(sent.settled_at or sent.at, evidence.now)
-    return f"{who} could not be told at {at} ({answer_words(sent.answer, who)})"
-
-
 def _knowing(evidence: Evidence) -> str:
     """Who believes that it fires from before this occurrence (DD-9)."""
     known = [
@@ -169,6 +179,11 @@ def _over(evidence: Evidence) -> str:
         fired += ", when a new configuration moved it to another group"
     if life.told:
         return f"{fired}: {_tellings(evidence, seen_from)}{_late(evidence)}{_outlook(evidence)}"
+    if pending := _pending(evidence):
+        who = joined([evidence.called(sent.integration) for sent in pending])
+        return f"{fired} and no answer of {who} is known{_outlook(evidence)}"
+    if any(sent.is_about_it for sent in life.sent):
+        return f"{fired} and nobody was told{_outlook(evidence)}"
     return f"{fired} and nobody was told: {_why_untold(evidence, seen_from)}{_outlook(evidence)}"
 
 
@@ -190,11 +205,6 @@ def _tellings(evidence: Evidence, seen_from: datetime) -> str:
 
 def _why_untold(evidence: Evidence, seen_from: datetime) -> str:
     life = evidence.life
-    if failed := [sent for sent in life.sent if sent.is_about_it]:
-        times = f", the last of {len(failed)} deliveries" if len(failed) > 1 else ""
-        if failed[-1].outcome is Outcome.UNDER_WAY:
-            return f"no answer of {evidence.called(failed[-1].integration)} is known{times}"
-        return f"{_failure(evidence, failed[-1])}{times}"
     if causes := _muted_then(evidence, seen_from):
         return causes
     if evidence.receiver is not None and not evidence.receiver.integrations:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from domain.explaining import clock
@@ -12,6 +12,7 @@ from domain.notifications import NotificationLog, unpack
 from domain.quoting import quote
 from domain.routing import group_key
 from domain.tracing.evidence import Evidence, place_of
+from domain.tracing.failures import folded, times
 from domain.tracing.life import End, Outcome, Sent
 from domain.tracing.steps import Asked, Delivered, Grouped, Received, Routed, Step, Verdict
 from domain.tracing.words import answer_words, joined, looked, of_what, short, span, when
@@ -26,7 +27,7 @@ def received_step(evidence: Evidence) -> Step:
     lease_until = None
     if member is not None and evidence.is_firing:
         lease_until = evidence.situation.lease_end(member.alert, member.leased_at)
-    times = f", for the {_ordinal(member.occurrence)} time in this group" if member and member.occurrence > 1 else ""
+    nth = f", for the {_ordinal(member.occurrence)} time in this group" if member and member.occurrence > 1 else ""
     seen = f"at {_clock(evidence, at)}" if at else f"last at {_clock(evidence, last_at)}"
     if at and last_at > at:
         seen += f", last at {_clock(evidence, last_at)}"
@@ -35,7 +36,7 @@ def received_step(evidence: Evidence) -> Step:
         verdict = "stops"
         words = f"Received as resolved {seen}, without having fired here: nobody is told of that"
     else:
-        words = f"Received {seen}{times}; firing since {_clock(evidence, starts_at)}, says its sender"
+        words = f"Received {seen}{nth}; firing since {_clock(evidence, starts_at)}, says its sender"
         if lease_until:
             words += f"; it counts as resolved from {_clock(evidence, lease_until)} unless it is reported again"
         elif evidence.lapsed_at:
@@ -259,12 +260,13 @@ def _asked_then(evidence: Evidence, number: int, kind: str) -> Step:
 def delivery_steps(evidence: Evidence) -> Iterator[Step]:
     """Every delivery of the group while it held the alert, with its attempts and the answer."""
     receiver = evidence.receiver
-    for sent in evidence.life.sent:
+    for run in folded(evidence.life.sent):
+        sent = run[-1]
         known = receiver is not None and sent.integration < len(receiver.integrations)
         kind = receiver.integrations[sent.integration].kind if receiver and known else ""
         yield Step(
             "info" if evidence.is_shadow else _verdict(sent),
-            _delivery_words(evidence, sent),
+            _delivery_words(evidence, run),
             Delivered(
                 id=sent.id,
                 integration=sent.integration,
@@ -276,8 +278,10 @@ def delivery_steps(evidence: Evidence) -> Iterator[Step]:
                 settled_at=sent.settled_at,
                 attempts=sent.attempts,
                 answer=sent.answer,
+                times=len(run),
+                first_at=(run[0].settled_at or run[0].at) if len(run) > 1 else None,
             ),
-            sent.settled_at or sent.at,
+            run[0].settled_at or run[0].at,
         )
 
 
@@ -293,22 +297,26 @@ def _verdict(sent: Sent) -> Verdict:
             return "failed"
 
 
-def _delivery_words(evidence: Evidence, sent: Sent) -> str:
+def _delivery_words(evidence: Evidence, run: Sequence[Sent]) -> str:
+    sent = run[-1]
     who = evidence.called(sent.integration)
-    at = _clock(evidence, sent.settled_at or sent.at)
+    at = times(run, evidence.now)
     others = "" if sent.is_about_it else "; it did not tell of this alert, only of others of its group"
-    tries = f", after {sent.attempts} attempts" if sent.attempts > 1 else ""
+    each = "the last time " if len(run) > 1 else ""
+    tries = f", {each}after {sent.attempts} attempts" if sent.attempts > 1 else ""
     answer = answer_words(sent.answer, who)
     match sent.outcome:
         case Outcome.DELIVERED:
             was = "would have been" if evidence.is_shadow else "was"
-            return f"{who} {was} told at {at} of {of_what(sent.why)}: {answer}{tries}{others}"
+            return f"{who} {was} told {at} of {of_what(sent.why)}: {answer}{tries}{others}"
         case Outcome.FAILED:
-            return f"{who} could not be told at {at} of {of_what(sent.why)}: {answer}{tries}{others}"
+            return f"{who} could not be told {at} of {of_what(sent.why)}: {answer}{tries}{others}"
         case Outcome.GIVEN_UP:
-            return f"{who} was given up at {at}, to be told of {of_what(sent.why)}: {answer}{others}"
+            return f"{who} was given up {at}, to be told of {of_what(sent.why)}: {answer}{others}"
         case Outcome.UNDER_WAY:
-            return f"{who} is being told since {at} of {of_what(sent.why)}: no answer yet{others}"
+            return (
+                f"{who} is being told since {_clock(evidence, sent.at)} of {of_what(sent.why)}: no answer yet{others}"
+            )
 
 
 def _clock(evidence: Evidence, instant: datetime) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -14,11 +15,14 @@ from domain.tracing.life import Look
 
 LONGEST_TEXT = 80
 
+LONGEST_ANSWER = 300
+"""What a receiver answered may be longer: its end is often what says what is wrong."""
 
-def short(text: str) -> str:
+
+def short(text: str, longest: int = LONGEST_TEXT) -> str:
     """What people and senders wrote, fit for a sentence."""
     text = printable(" ".join(text.split()))
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def name_of(labels: Labels) -> str:
@@ -164,5 +168,6 @@ def delay_words(delay: timedelta) -> str:
 
 def answer_words(answer: str, called: str) -> str:
     """What a receiver answered, without its name, which stands before it already."""
-    _, found, rest = answer.partition(f"{called} ")
-    return short(rest if found else answer)
+    name = rf"receiver .*? {re.escape(called)}"
+    answer = re.sub(rf"(^|: ){name} (?!is )", r"\1", answer, count=1)
+    return short(re.sub(name, "it", answer, count=1), LONGEST_ANSWER)

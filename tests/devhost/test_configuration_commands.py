@@ -137,6 +137,30 @@ def test_templates_are_found_and_checked(tmp_path: Path, capsys: Output) -> None
     assert "\nt/x.tmpl:1:" in capsys.readouterr().out
 
 
+def test_what_lies_outside_and_is_not_there_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    file, there = tmp_path / "am.yml", tmp_path / "url"
+    there.write_text("http://team")
+    monkeypatch.setenv("TOCSIN_TEST_SET", "http://team")
+    monkeypatch.delenv("TOCSIN_TEST_UNSET", raising=False)
+    file.write_text(
+        "route: {receiver: a}\n"
+        "templates: [gone.tmpl, 'none*.tmpl']\n"
+        "receivers:\n"
+        f"- {{name: a, webhook_configs: [{{url_file: {there}}}, {{url_file: {tmp_path}/gone}}],\n"
+        "   slack_configs: [{api_url: '${env:TOCSIN_TEST_SET}'}, {api_url: '${env:TOCSIN_TEST_UNSET}'}]}\n"
+    )
+    assert cli.main(["check-config", str(file)]) == 0
+    said = capsys.readouterr().out
+    assert f"{file}:2: warning: templates[0]: there is no file gone.tmpl; correct the path, or remove it\n" in said
+    place = "receivers[0].webhook_configs[1].url_file"
+    assert f"{file}:4: note: {place}: there is no file {tmp_path}/gone on this machine; Tocsin reads it" in said
+    place = "receivers[0].slack_configs[1].api_url"
+    assert f"{file}:5: note: {place}: environment variable TOCSIN_TEST_UNSET is not set here; Tocsin reads it" in said
+    assert "0 errors, 1 warning, 2 notes" in said
+
+
 def test_the_tocsin_yml_beside_it_is_checked(file: Path, capsys: Output) -> None:
     own = file.parent / "tocsin.yml"
     own.write_text("\ncompat: loose\n")
@@ -256,7 +280,7 @@ def test_labels_are_tried(arguments: list[str], code: int, said: str, file: Path
     assert cli.main(["routes", "test", "--config", str(file), *arguments]) == code
     output = capsys.readouterr()
     assert output.out == f"{said}\n"
-    assert ("tocsin: told are b, and not " in output.err) is (code == 1)
+    assert (", but it would go to b" in output.err) is (code == 1)
 
 
 @pytest.mark.parametrize(

@@ -24,19 +24,23 @@ receivers:
 
 DB1 = {"alertname": "DiskFull", "instance": "db1"}
 
+GONE = {"alertname": "Gone", "instance": "db1"}
+TWICE = {"alertname": "Twice", "instance": "db1"}
+
 type Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(scope="module")
 def tocsin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
     with Serving(tmp_path_factory.mktemp("explain"), CONFIGURATION) as tocsin:
-        over = {"alertname": "Gone", "instance": "db1"}
+        over = [GONE, TWICE, {**TWICE, "instance": "db2"}]
+        firing = [DB1, {**DB1, "instance": "db2"}, *over]
         now = datetime.now(UTC).isoformat()
-        tocsin.post("/api/v2/alerts", [{"labels": DB1}, {"labels": {**DB1, "instance": "db2"}}, {"labels": over}])
-        tocsin.post("/api/v2/alerts", [{"labels": over, "endsAt": now}])
-        its = fingerprint(over)
+        tocsin.post("/api/v2/alerts", [{"labels": labels} for labels in firing])
+        tocsin.post("/api/v2/alerts", [{"labels": labels, "endsAt": now} for labels in over])
+        paths = [f"/api/v1/alerts/{fingerprint(labels)}/explain" for labels in over]
         eventually(
-            lambda: tocsin.get(f"/api/v1/alerts/{its}/explain").json()["groups"][0]["state"] == "over", "its end"
+            lambda: {tocsin.get(path).json()["groups"][0]["state"] for path in paths} == {"over"}, "the end of all"
         )
         yield tocsin
 
@@ -82,10 +86,28 @@ def test_one_that_is_over_is_found_by_all_its_labels(tocsin: Serving, capsys: Ou
     assert "nobody was told" in capsys.readouterr().out
 
 
-def test_where_none_fires_it_says_how_to_find_it(tocsin: Serving, capsys: Output) -> None:
-    assert explain(tocsin, "Gone") == 1
+@pytest.mark.parametrize("words", [["Gone"], ["instance=db1", "alertname=~G.*"]])
+def test_one_that_is_over_is_found_by_matchers_among_late_incidents(
+    tocsin: Serving, words: list[str], capsys: Output
+) -> None:
+    assert explain(tocsin, *words) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(f"Gone instance=db1\nfingerprint {fingerprint(GONE)}, as of ")
+    assert "this one is over (looked for in the last 3 incidents, since 20" in said.err
+
+
+def test_of_several_that_are_over_it_asks_to_choose(tocsin: Serving, capsys: Output) -> None:
+    assert explain(tocsin, "Twice") == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert 'No alert fires that matches alertname="Twice"; 2 that are over do' in said.err
+    assert f"{fingerprint(TWICE)}  last reported 20" in said.err
+
+
+def test_where_none_fires_or_fired_it_says_how_to_find_it(tocsin: Serving, capsys: Output) -> None:
+    assert explain(tocsin, "Unheard") == 1
     said = capsys.readouterr().err
-    assert 'no alert fires that matches alertname="Gone"' in said
+    assert 'no alert fires that matches alertname="Unheard", and none that is over does' in said
     assert "by its fingerprint" in said
 
 

@@ -8,11 +8,18 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from domain.configuration.checking import Finding, Severity, check_configuration, check_silences, find_unreachable
+from domain.configuration.checking import (
+    Finding,
+    Severity,
+    check_configuration,
+    check_silences,
+    find_outside,
+    find_unreachable,
+)
 from domain.configuration.checking.hours import leave_no_time
 from domain.configuration.checking.reach import find_passed_on
 from domain.configuration.drawing import draw_routes
-from domain.configuration.file import ConfigurationError
+from domain.configuration.file import ConfigurationError, read_configuration
 from domain.configuration.tree import read_tree
 from domain.durations import parse_duration, print_duration
 from domain.intervals import TimeInterval
@@ -241,6 +248,40 @@ def test_receivers(receivers: str, found: list[str]) -> None:
 def test_a_name_can_say_that_nobody_is_told(name: str, is_meant: bool) -> None:
     found = check(f"route: {{receiver: '{name}'}}\nreceivers: [{{name: '{name}'}}]")
     assert found == [f"2 {'note' if is_meant else 'warning'} silent-receiver"]
+
+
+def test_a_webhook_to_the_door_of_a_shadow_is_to_be_removed() -> None:
+    door = "http://127.0.0.1:7071/api/v1/shadow/alertmanager"
+    webhooks = f"[{{url: 'http://x'}}, {{url: '{door}?feed=true'}}]"
+    text = f"route: {{receiver: a}}\nreceivers:\n- name: a\n  webhook_configs: {webhooks}"
+    assert check(text) == ["3 warning shadow-webhook"]
+
+
+def test_what_lies_outside_is_named_with_its_place() -> None:
+    text = """\
+route: {receiver: a}
+templates: [a.tmpl, "b*.tmpl", /etc/c.tmpl]
+global:
+  slack_api_url_file: /run/slack
+  http_config: {tls_config: {ca_file: ca.pem}, authorization: {credentials: "${env:TOKEN}"}}
+receivers:
+- name: a
+  webhook_configs:
+  - {url_file: url, payload: {its_file: no, other: "${env:NO}"}}
+  - {url: "http://x/${env:NO}"}
+"""
+    found = [
+        (one.field.line, str(one.kind), one.name)
+        for one in find_outside(read_configuration(text, templates=(("a.tmpl", ""),)))
+    ]
+    assert found == [
+        (2, "template", "a.tmpl"),
+        (2, "template", "/etc/c.tmpl"),
+        (4, "file", "/run/slack"),
+        (5, "file", "ca.pem"),
+        (5, "variable", "TOKEN"),
+        (9, "file", "url"),
+    ]
 
 
 def test_receivers_that_only_unreachable_routes_name() -> None:
@@ -472,7 +513,8 @@ def test_a_route_that_is_said_to_have_no_hour_has_none() -> None:
     ("rule", "found"),
     [
         pytest.param("source_matchers: [a=x], target_matchers: [a=y], equal: [b]", "", id="as they mostly are"),
-        pytest.param("source_matchers: [a=x], target_matchers: [a=y]", "", id="without equal"),
+        pytest.param("source_matchers: [a=x], target_matchers: [a=y]", "warning rule-without-equal", id="two kinds"),
+        pytest.param("source_matchers: [alertname=x], target_matchers: [alertname=y]", "", id="two names"),
         pytest.param("source_matchers: [a=x], target_matchers: [b=y]", "", id="of two labels"),
         pytest.param("source_matchers: [a=x], equal: [b]", "", id="everything in the same place"),
         pytest.param("source_matchers: [a=x]", "warning rule-mutes-everything", id="everything"),
@@ -506,7 +548,7 @@ def test_a_route_that_is_said_to_have_no_hour_has_none() -> None:
         ),
         pytest.param("equal: [a]", "warning rule-never-applies", id="anything by anything"),
         pytest.param("source_matchers: [a=~x|y], target_matchers: [a=x]", "note targets-are-sources", id="targets too"),
-        pytest.param("source_matchers: [a=x], target_matchers: [a=~x|y]", "", id="sources that are targets"),
+        pytest.param("source_matchers: [a=x], target_matchers: [a=~x|y], equal: [b]", "", id="sources are targets"),
     ],
 )
 def test_inhibit_rules(rule: str, found: str) -> None:
@@ -576,7 +618,7 @@ def test_keys_of_the_old_form_are_told_once() -> None:
         receivers: [{{name: a, {TELLS}}}]
         inhibit_rules:
         - source_match: {{a: b}}
-          target_matchers: [a=c]
+          target_matchers: [d=c]
         mute_time_intervals: [{{name: i, time_intervals: [{{weekdays: [monday]}}]}}]
         """
     found = check_configuration(read(text), NOW)

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from domain.explaining import explain, printable
-from domain.groups import Reason, ReasonCode
+from domain.explaining import explain, fold_failures, printable
+from domain.groups import LogEntry, Reason, ReasonCode
 from domain.notifications import Settled
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert, entry, group_id, reported
 
@@ -59,6 +59,11 @@ def settled(attempts: int = 1, *, is_delivered: bool = True) -> Settled:
             ReasonCode.DROPPED,
             "",
             "instance=db-1 and instance=db-2 are let go: resolved, and everyone who had to know knows",
+        ),
+        (
+            ReasonCode.DROPPED,
+            "webhook[0], slack[1]",
+            "instance=db-1 and instance=db-2 are let go: resolved; webhook[0], slack[1] never heard of it",
         ),
         (ReasonCode.INCIDENT_OPENED, "x-1", "an incident begins"),
         (
@@ -171,6 +176,55 @@ def test_the_next_look_is_told_where_it_changed() -> None:
 def test_a_new_group_says_itself_when_it_is_looked_at() -> None:
     opened = entry(reasons=(Reason(ReasonCode.OPENED, "first look after group_wait"),), next_due_at=NOON + 30 * SECOND)
     assert explain([opened])[0].clauses == ("the group is new: first look after group_wait, at 12:00:30",)
+
+
+def test_a_new_group_that_looks_at_once_says_when_it_looks_next() -> None:
+    reasons = (
+        Reason(ReasonCode.OPENED, "DiskFull is older than group_wait: due at once"),
+        Reason(ReasonCode.NOTIFY, "1 firing: first notification", integration=0),
+    )
+    assert explain([entry(reasons=reasons, next_due_at=NOON + 6 * SECOND)])[0].clauses == (
+        "the group is new: DiskFull is older than group_wait: due at once",
+        "webhook[0] is told of 1 firing: first notification",
+        "next look at 12:00:06",
+    )
+
+
+def look(seconds: int, *told: int) -> LogEntry:
+    reasons = [Reason(ReasonCode.NOTIFY, "1 firing: first notification", integration=number) for number in told]
+    at = NOON + seconds * SECOND
+    return entry(at=at, due_at=at, reasons=tuple(reasons), next_due_at=at + 5 * SECOND)
+
+
+def result(seconds: int, integration: int, answer: str, *, is_delivered: bool = False) -> LogEntry:
+    code = ReasonCode.DELIVERED if is_delivered else ReasonCode.FAILED
+    at = NOON + seconds * SECOND
+    settled = Settled(group_id(1), "delivery", integration, is_delivered, at, answer)
+    return entry(at=at, settled=settled, reasons=(Reason(code, answer, integration=integration),))
+
+
+def test_equal_failures_are_folded_with_the_looks_that_led_to_them() -> None:
+    trail = [look(0, 0, 1), result(1, 0, "refused"), result(1, 1, "fine", is_delivered=True)]
+    for seconds in range(5, 50, 5):
+        trail += [look(seconds, 0), result(seconds + 1, 0, f"did not answer within {seconds}.5 s")]
+    trail += [look(50, 0), result(51, 0, "fine", is_delivered=True)]
+    folded = fold_failures(explain(trail))
+    assert [(one.times, one.last.clauses[0]) for one in folded] == [
+        (1, "webhook[0] is told of 1 firing: first notification"),
+        (1, "not delivered: refused"),
+        (1, "delivered: fine"),
+        (9, "not delivered: did not answer within 45.5 s"),
+        (10, "webhook[0] is told of 1 firing: first notification"),
+        (1, "delivered: fine"),
+    ]
+    failed = folded[3]
+    assert (failed.first_at, failed.last.entry.at) == (NOON + 6 * SECOND, NOON + 46 * SECOND)
+
+
+def test_reports_keep_failures_apart_and_are_never_folded() -> None:
+    reports = [entry(reported=reported(ONE)) for _ in range(2)]
+    trail = [result(1, 0, "refused"), *reports, result(2, 0, "refused"), result(3, 0, "gone")]
+    assert [one.times for one in fold_failures(explain(trail))] == [1, 1, 1, 1, 1]
 
 
 def test_nothing_more_is_looked_for_when_the_incident_is_over() -> None:

@@ -28,7 +28,7 @@ from domain.tracing import (
     read_life,
     trace,
 )
-from domain.tracing.words import joined, span
+from domain.tracing.words import answer_words, joined, span
 from tests.builders import HOUR, MINUTE, SECOND, alert, entry, reported
 from tests.domain.story import FAILS, HANGS, OK, Answer, Stored, Story, configuration
 
@@ -192,9 +192,10 @@ def test_a_delivery_that_fails_is_told_with_its_answer() -> None:
     story = Story(configuration(), resend_every=MINUTE)
     story.answers["team"] = [FAILS, FAILS, OK]
     story.fire("db").run(6 * MINUTE)
-    assert summary(story).startswith("Not told: webhook[0] could not be told at 12:05:30 (")
-    assert summary(story).endswith("; the next look is at 12:10:30")
-    assert [step.verdict for step in steps(story, "delivery")] == ["failed", "failed"]
+    assert summary(story) == (
+        "Not told: webhook[0] (tried 2 times from 12:00:30 to 12:05:30: no reason given). The next look is at 12:10:30"
+    )
+    assert [step.verdict for step in steps(story, "delivery")] == ["failed"]
     story.run(5 * MINUTE)
     assert summary(story) == "Told at 12:10:30 by webhook[0]: first notification; nothing new since"
 
@@ -203,8 +204,88 @@ def test_of_two_integrations_one_may_not_be_reached() -> None:
     story = Story(configuration(send_resolved=(True, True)))
     story.answers["team[1]"] = [FAILS]
     story.fire("db").run(40 * SECOND)
-    assert summary(story).startswith("Told at 12:00:30 by webhook[0]: first notification; due again at 12:05:30")
+    assert summary(story) == (
+        "Not told: webhook[1] (tried at 12:00:30: no reason given)."
+        " Told at 12:00:30 by webhook[0]: first notification; webhook[1] is due at 12:05:30: first notification"
+    )
     assert [step.verdict for step in steps(story, "notification")] == ["told", "waits"]
+
+
+def test_every_integration_that_failed_is_named_before_all_else() -> None:
+    story = Story(configuration(send_resolved=(True,) * 4), resend_every=MINUTE)
+    name = "receiver 'team' webhook"
+    story.answers["team[0]"] = [Answer(False, detail=f"{name}[0] answered 404 Not Found: no_service")]
+    story.answers["team[1]"] = [Answer(False, detail=f"{name}[1] answered 404 Not Found: no_service")]
+    late = "deadline passed: {0} did not answer within {1} s"
+    story.answers["team[2]"] = [
+        Answer(False, detail=late.format(f"{name}[2]", seconds)) for seconds in ("9.72", "9.8", "9")
+    ]
+    story.fire("db").run(11 * MINUTE)
+    failed = (
+        "Not told: webhook[0] and webhook[1] (tried 3 times from 12:00:30 to 12:10:30: answered 404 Not Found:"
+        " no_service) and webhook[2] (tried 3 times from 12:00:30 to 12:10:30: deadline passed: did not answer within"
+        " 9 s)"
+    )
+    assert summary(story).startswith(f"{failed}. Told at 12:00:30 by webhook[3]: first notification; webhook[0], ")
+    # What failed alike is told once.
+    assert [step.words.partition(" of ")[0] for step in steps(story, "delivery")] == [
+        *(f"webhook[{number}] could not be told 3 times from 12:00:30 to 12:10:30" for number in range(3)),
+        "webhook[3] was told at 12:00:30",
+    ]
+    facts: Any = steps(story, "delivery")[0].facts
+    assert (facts.times, facts.first_at) == (3, story.start + 30 * SECOND)
+    # Also when it is over.
+    story.answers["team[3]"] = [FAILS]
+    story.resolve("db").run(10 * MINUTE)
+    assert summary(story).startswith("Not told: webhook[0] and webhook[1] (tried 3 times")
+    assert "and webhook[3] (tried 2 times from 12:15:30 to 12:20:30: no reason given; told last at 12:00:30)." in (
+        summary(story)
+    )
+    assert "It fired from 12:00:00 to 12:11:00: webhook[3] was told at 12:00:30" in summary(story)
+
+
+def test_while_one_is_being_told_those_that_refused_are_named() -> None:
+    story = Story(configuration(send_resolved=(True, True)))
+    story.answers["team"] = [FAILS, HANGS]
+    story.fire("db").run(MINUTE)
+    assert summary(story) == (
+        "Not told: webhook[0] (tried at 12:00:30: no reason given)."
+        " Being told by webhook[1] since 12:00:30: no answer yet"
+    )
+
+
+def test_failures_of_different_kinds_are_told_apart() -> None:
+    story = Story(configuration(), resend_every=MINUTE)
+    story.answers["team"] = [Answer(False, detail=text) for text in ("x", "x", "y", "x")]
+    story.fire("db").run(16 * MINUTE)
+    assert [step.words.rpartition(": ")[2] for step in steps(story, "delivery")] == ["x", "y", "x"]
+    assert "(tried 4 times from 12:00:30 to 12:15:30: at last: x)" in summary(story)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        ("receiver 'team' webhook[0] answered 200 OK", "answered 200 OK"),
+        ("receiver 'team' webhook[0] is busy with 16 notifications", "it is busy with 16 notifications"),
+        ("deadline passed: receiver 'team' webhook[0] answered 500", "deadline passed: answered 500"),
+        ("deadline passed: receiver 'team' webhook[0] is left in peace", "deadline passed: it is left in peace"),
+        (
+            "deadline passed before receiver 'team' webhook[0] could be tried (the last attempt: refused)",
+            "deadline passed before it could be tried (the last attempt: refused)",
+        ),
+        ("no result by its deadline", "no result by its deadline"),
+    ],
+)
+def test_an_answer_goes_without_the_name_that_stands_before_it(answer: str, said: str) -> None:
+    assert answer_words(answer, "webhook[0]") == said
+
+
+def test_an_answer_is_shown_with_its_end() -> None:
+    story = Story(configuration())
+    answer = '{"status":"invalid event","message":"Event object is invalid","errors":["\'routing_key\' is missing"]}'
+    story.answers["team"] = [Answer(False, detail=f"receiver 'team' webhook[0] answered 400 Bad Request: {answer}")]
+    story.fire("db").run(MINUTE)
+    assert f"answered 400 Bad Request: {answer})." in summary(story)
 
 
 def test_what_nothing_had_to_hear_of_before_it_fires_again_is_known_from_before() -> None:
@@ -255,7 +336,27 @@ def test_a_silence_that_is_over_is_told_of_the_looks_that_it_muted() -> None:
         "Not told yet: due at the next look at its group, 12:05:30 (first notification);"
         " at the last one, 12:00:30, it was silenced by ann until 12:01:00"
     )
-    assert words(story, "silences") == ["stops: Silenced by ann until 12:01:00 at 12:00:30, silence silence-1"]
+    # It stops nobody any more, for they are due to be told now.
+    assert words(story, "silences") == ["info: Silenced by ann until 12:01:00 at 12:00:30, silence silence-1"]
+
+
+def test_who_is_told_anew_after_a_silence_reads_why() -> None:
+    story = Story(configuration(repeat="1h"), resend_every=MINUTE).fire("db").run(MINUTE)
+    id = story.silence('instance="db"', HOUR)
+    story.run(5 * MINUTE).end_silence(id)
+    assert summary(story) == (
+        "Told at 12:00:30 by webhook[0]: first notification; webhook[0] is due at 12:10:30: no longer silenced"
+    )
+    story.run(10 * MINUTE)
+    assert summary(story) == "Told at 12:10:30 by webhook[0]: no longer silenced; nothing new since"
+    assert [step.verdict for step in steps(story, "silences")] == ["info"]
+    # The payload says it in Alertmanager's words.
+    assert [str(page.reason) for page in story.pages] == ["first notification", "first notification"]
+    # Another that begins to fire meanwhile is news of its own.
+    id = story.silence('instance="db"', HOUR)
+    story.run(5 * MINUTE).end_silence(id)
+    story.fire("web").run(6 * MINUTE)
+    assert "told at 12:25:30 of 2 firing (no longer silenced, and new alerts added)" in words(story, "delivery")[-1]
 
 
 def test_one_that_was_told_and_then_silenced_says_both() -> None:
@@ -273,7 +374,7 @@ def test_intervals_are_named() -> None:
     story.run(10 * MINUTE)
     assert summary(story) == "Told at 12:20:30 by webhook[0]: first notification; nothing new since"
     assert words(story, "hours") == [
-        "stops: Muted by noon, inside a mute interval at 4 looks from 12:00:30 to 12:15:30",
+        "info: Muted by noon, inside a mute interval at 4 looks from 12:00:30 to 12:15:30",
         "passes: The route's interval noon lets it through",
     ]
 
@@ -419,7 +520,7 @@ def test_each_group_has_a_trace_of_its_own() -> None:
     story.fire("db").run(MINUTE)
     found = {one.receiver: one for one in traces(story, "db")}
     assert found["team"].summary.startswith("Told at 12:00:30 by webhook[0]")
-    assert found["audit"].summary.startswith("Not told: webhook[0] could not be told")
+    assert found["audit"].summary.startswith("Not told: webhook[0] (tried at 12:00:30: ")
     routed = {name: next(step.words for step in one.steps if step.stage == "routed") for name, one in found.items()}
     assert "its first matching route" in routed["audit"]
     assert "a further route, which opens no incident" in routed["team"]

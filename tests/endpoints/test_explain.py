@@ -184,7 +184,7 @@ def test_one_that_waits_for_group_wait(tocsin: Serving) -> None:
 
 def test_one_whose_receiver_refuses(tocsin: Serving) -> None:
     send(tocsin, "Broken")
-    found = says(tocsin, "could not be told", "Broken")
+    found = says(tocsin, "Not told: webhook[0] (tried ", "Broken")
     assert "answered 400" in found["summary"]
     assert steps(found, "delivery")[0]["verdict"] == "failed"
     assert steps(found, "delivery")[0]["facts"]["outcome"] == "failed"

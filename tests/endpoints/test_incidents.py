@@ -116,15 +116,26 @@ def test_the_timeline_says_why_nobody_was_told(tocsin: Serving) -> None:
 
 
 def test_the_timeline_has_the_answers_of_a_receiver_that_refuses(tocsin: Serving, receiver: Receiver) -> None:
+    def results() -> list[Any]:
+        found = [entry for entry in detail(tocsin, incident)["timeline"] if entry["result"]]
+        return found if len(found) > 1 else []
+
     receiver.behave_always(lambda path: failing(400))
     try:
         send(tocsin, "PagedInVain")
         (incident,) = incidents(tocsin, "PagedInVain")
-        found = eventually(
-            lambda: [entry for entry in detail(tocsin, incident)["timeline"] if entry["result"]], "a result"
-        )
+        found = eventually(results, "two results")
+        page = tocsin.get(f"/incidents/{incident['id']}").text
+        (incident,) = incidents(tocsin, "PagedInVain")
     finally:
         receiver.behave_always(lambda path: failing(200))
+    assert incident["pages"] == 0
+    assert incident["failed"] >= 2
+    assert re.search(r"0 notifications told, <strong[^>]*>\d+ failed</strong>", page)
+    # What failed alike, and what led to it, is one entry each.
+    assert re.search(r"a delivery ended, \d+ times from \d\d:\d\d:\d\d to \d\d:\d\d:\d\d</span>", page)
+    assert page.count("not delivered: ") == 1
+    assert "Not told: webhook[0] (tried " in page
     assert not found[0]["result"]["is_delivered"]
     assert "400" in found[0]["result"]["answer"]
     assert found[0]["words"].startswith("not delivered: receiver 'team' webhook[0] ")

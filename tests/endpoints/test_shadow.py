@@ -271,6 +271,17 @@ def test_the_command_line_shows_them(tocsin: Serving, capsys: pytest.CaptureFixt
     assert json.loads(capsys.readouterr().out)["shadow"] is True
 
 
+def test_what_still_waits_is_counted_and_said_not_to_be_listed_among_differences(
+    tocsin: Serving, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert tocsin.post("/api/v1/shadow/alertmanager", webhook("Young")).status == 200
+    assert cli.main(["shadow", "--url", tocsin.url, "--since", "1h", "--within", "1h", "--differences"]) == 0
+    said = capsys.readouterr().out
+    assert " waiting (not listed: no differences yet)" in said.splitlines()[0]
+    assert "Young" not in said
+    assert "may still come; not listed here" in tocsin.get("/shadow?only=differences&within=1h").text
+
+
 def test_one_that_is_no_shadow_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Serving(tmp_path) as tocsin:
         for answer in (

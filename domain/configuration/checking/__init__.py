@@ -11,6 +11,7 @@ from datetime import datetime
 from domain.configuration import Configuration
 from domain.configuration.checking.findings import Finding, Severity, error
 from domain.configuration.checking.inhibition import check_inhibit_rules
+from domain.configuration.checking.outside import Kind, Outside, find_outside
 from domain.configuration.checking.places import Places
 from domain.configuration.checking.reach import find_unreachable
 from domain.configuration.checking.receivers import check_receivers
@@ -22,11 +23,14 @@ from domain.silences import PostedSilence, is_broad
 
 __all__ = [
     "Finding",
+    "Kind",
+    "Outside",
     "Severity",
     "check_configuration",
     "check_silences",
     "count_parts",
     "error",
+    "find_outside",
     "find_unreachable",
 ]
 

@@ -70,6 +70,19 @@ def _check_rule(rule: InhibitRule, field: Field) -> Iterator[Finding]:
             "no target mutes; make the sides differ if more is meant"
         )
         yield note(field, "targets-are-sources", message)
+    elif _is_of_two_kinds(rule) and not rule.equal:
+        message = (
+            f"it has no `equal`: while anything with {_and(rule.sources)} fires, wherever that is, each alert with "
+            f"{_and(rule.targets)} is muted; name the labels that both must share"
+        )
+        yield warning(field, "rule-without-equal", message)
+
+
+def _is_of_two_kinds(rule: InhibitRule) -> bool:
+    """Whether both sides are said by one label alone that is no name: critical ones mute warnings, say."""
+    names = {matcher.name for matcher in (*rule.sources, *rule.targets)}
+    is_said = bool(rule.sources and rule.targets) and not is_broad(rule.targets)
+    return is_said and len(names) == 1 and names != {"alertname"}
 
 
 def _of(matchers: tuple[Matcher, ...], names: tuple[str, ...]) -> list[Matcher]:

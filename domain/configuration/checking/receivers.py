@@ -11,6 +11,7 @@ from domain.configuration.checking.places import Places
 from domain.configuration.checking.reach import Unreachable, find_passed_on
 from domain.quoting import quote
 from domain.routing import RouteId
+from domain.shadowing import WEBHOOK_PATH, shadow_doors
 
 _SILENT = re.compile(
     r"(?:.*[^a-z])?(?:null|nil|none|no-?one|nobody|nothing|nowhere|noop|no-op|void|empty|dummy|dev-?null|black-?hole|trash"
@@ -30,6 +31,12 @@ def check_receivers(
     told = {
         route.receiver for route in configuration.routes if route.id not in unreachable and route.id not in passed_on
     }
+    for name in shadow_doors(configuration):
+        message = (
+            f"receiver {quote(name)} has a webhook to the door of a shadow, {WEBHOOK_PATH}, which a Tocsin that is no "
+            "shadow refuses; remove it before Tocsin takes over from Alertmanager"
+        )
+        yield warning(places.receivers[name], "shadow-webhook", message)
     for receiver in configuration.receivers:
         field = places.receivers[receiver.name]
         shown = quote(receiver.name)
