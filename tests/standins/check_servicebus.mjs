@@ -24,9 +24,13 @@ const steps = {
   async "single, list and batch, in order, with their properties"() {
     const sender = client.createSender("intake");
     await sender.sendMessages({ body: "one", messageId: "m", subject: "s", applicationProperties: { n: 7, b: true } });
-    await sender.sendMessages([{ body: "two" }, { body: "three" }]);
+    // Each with an id: the SDK's own renewal of locks asks for one.
+    await sender.sendMessages([
+      { body: "two", messageId: "two" },
+      { body: "three", messageId: "three" },
+    ]);
     const batch = await sender.createMessageBatch();
-    for (let number = 0; number < 50; number++) assert(batch.tryAddMessage({ body: number }));
+    for (let number = 0; number < 50; number++) assert(batch.tryAddMessage({ body: number, messageId: number }));
     await sender.sendMessages(batch);
     const receiver = client.createReceiver("intake");
     const messages = await take(receiver, 53);
@@ -39,7 +43,7 @@ const steps = {
 
   async "schedule and cancel"() {
     const sender = client.createSender("ticks");
-    const [kept, cancelled] = await sender.scheduleMessages([{ body: 1 }, { body: 2 }], new Date(Date.now() + 1_500));
+    const [kept, cancelled] = await sender.scheduleMessages([1, 2].map((body) => ({ body, messageId: body })), new Date(Date.now() + 1_500));
     assert(kept < cancelled);
     await sender.cancelScheduledMessages(cancelled);
     const receiver = client.createReceiver("ticks");
@@ -77,7 +81,7 @@ const steps = {
 
   async "sessions: by id, the next, locked for others, renewed"() {
     const sender = client.createSender("groups");
-    await sender.sendMessages(["a", "b", "a"].map((sessionId, number) => ({ body: number, sessionId })));
+    await sender.sendMessages(["a", "b", "a"].map((sessionId, number) => ({ body: number, messageId: number, sessionId })));
     const a = await client.acceptSession("groups", "a");
     await assert.rejects(client.acceptSession("groups", "a"), { code: "SessionCannotBeLocked" });
     const next = await client.acceptNextSession("groups");

@@ -60,9 +60,19 @@ class AzureProcesses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.stop()
         if error is not None:
-            error.add_note(f"the output of the stand-ins ends:\n{self.output[-2000:]}")
+            error.add_note(f"the output of the stand-ins ends:\n{self.output[-2000:]}\n{self._state()}")
+        self.stop()
+
+    def _state(self) -> str:
+        """What is left in the queues, as far as it can be had."""
+        try:
+            counts = self.order("counts")
+            left = {name: count for name, count in counts.items() if any(count.values())}
+            lines = [f"{name} has {count}: {self.order('peek', queue=name)[:5]}" for name, count in left.items()]
+        except (OSError, AssertionError) as problem:
+            return repr(problem)
+        return "\n".join(lines)
 
     def start(self) -> None:
         """Start both and make the database.

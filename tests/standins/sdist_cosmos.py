@@ -1,7 +1,7 @@
 """The independent check of the Cosmos DB stand-in: the SDK's own emulator tests, run against it.
 
 `python -m tests.standins.sdist_cosmos` fetches the sources of the installed azure-cosmos, and runs what
-`sdist_cosmos.toml` names.  It ends with 1 where a test fails, is skipped, or fewer ran than there should.
+`sdist.toml` names.  It ends with 1 where a test fails, is skipped, or fewer ran than there should.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from xml.etree import ElementTree
 
 from tests.standins.sdist import ROOT, SdistError, unpacked
 
-SELECTION = Path(__file__).with_suffix(".toml")
+SELECTION = Path(__file__).with_name("sdist.toml")
 LIMIT_SECONDS = 300
 
 # The SDK's tests import a package of the SDK's repository that is not published; they use two names of it.
@@ -33,7 +33,7 @@ SHIMS: Mapping[str, str] = {
 
 
 def main() -> int:
-    selection = tomllib.loads(SELECTION.read_text(encoding="utf-8"))
+    selection = tomllib.loads(SELECTION.read_text(encoding="utf-8"))["cosmos"]
     try:
         suite = unpacked("azure-cosmos") / "tests"
     except SdistError as error:

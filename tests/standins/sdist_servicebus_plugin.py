@@ -1,21 +1,20 @@
 """For pytest: lets the SDK's own tests run against the stand-in, where they ask for a live namespace.
 
 They get queues from decorators ("preparers") of two modules that need an Azure subscription. Here two modules of the
-same names, with as much of them as the chosen tests touch, declare the queues on a stand-in, one process a worker.
+same names, with as much of them as the chosen tests touch, declare the queues on a stand-in, one for each worker.
 """
 
+import asyncio
 import functools
 import inspect
 import itertools
-import json
 import logging
 import os
 import re
-import socket
-import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -23,33 +22,36 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.servicebus.aio import ServiceBusClient
 
+from tests.standins.servicebus import QueueSettings, ServiceBusStandIn
+
 JWT = "e30.eyJzdWIiOiAic2Rpc3QifQ.e30"  # {} . {"sub": "sdist"} . {}
 
 
 class Worker:
-    """This worker's stand-in: a process, because the tests block their event loop with `time.sleep`."""
+    """This worker's stand-in: in a thread of its own, because the tests block their event loop with `time.sleep`."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", "tests.standins.servicebus"]
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._process.stdout is not None
-        ready = json.loads(self._process.stdout.readline())
-        self.connection_string: str = ready["connection_string"]
-        self.host = f"localhost:{ready['port']}"
-        self._control = socket.create_connection(("127.0.0.1", ready["control_port"])).makefile("rw")
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        self._broker = ServiceBusStandIn({})
         self._numbers = itertools.count(1)
+        self._do(self._broker.__aenter__())
+        self.connection_string = self._broker.connection_string
+        self.host = f"localhost:{self._broker.port}"
 
-    def declare(self, settings: dict[str, Any]) -> str:
-        name = f"queue-{next(self._numbers)}"
-        self._control.write(json.dumps({"do": "declare", "name": name, **settings}) + "\n")
-        self._control.flush()
-        answer = json.loads(self._control.readline())
-        assert "ok" in answer, answer
-        return name
+    def _do[T](self, act: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(act, self._loop).result(10)
 
-    def close(self) -> None:
-        self._process.terminate()
-        self._process.wait(10)
+    def declare(self, settings: QueueSettings) -> str:
+        async def declare() -> str:
+            return self._broker.namespace.declare(f"queue-{next(self._numbers)}", settings).name
+
+        return self._do(declare())
+
+    def check(self) -> None:
+        """Raises what went wrong inside the stand-in."""
+        if self._broker.problems:
+            raise ExceptionGroup("the Service Bus stand-in failed", self._broker.problems)
 
 
 @functools.cache
@@ -76,6 +78,7 @@ class Preparer:
         @functools.wraps(test)
         async def prepared(*args: Any, **kwargs: Any) -> None:
             await test(*args, **{**self.prepare(), **kwargs})
+            worker().check()
 
         return prepared
 
@@ -94,15 +97,13 @@ class QueuePreparer(Preparer):
     def prepare(self) -> dict[str, Any]:
         seconds = re.fullmatch(r"PT(\d+)S", self.settings.get("lock_duration", "PT30S"))
         assert seconds is not None
-        name = worker().declare(
-            {
-                "sessions": self.settings.get("requires_session", False),
-                "lock_seconds": float(seconds[1]),
-                "duplicate_window_seconds": 600.0 if self.settings.get("requires_duplicate_detection") else 0.0,
-                "dead_letter_expired": self.settings.get("dead_lettering_on_message_expiration", False),
-            }
+        queue = QueueSettings(
+            sessions=self.settings.get("requires_session", False),
+            lock_seconds=float(seconds[1]),
+            duplicate_window_seconds=600.0 if self.settings.get("requires_duplicate_detection") else 0.0,
+            dead_letter_expired=self.settings.get("dead_lettering_on_message_expiration", False),
         )
-        return {"servicebus_queue": SimpleNamespace(name=name)}
+        return {"servicebus_queue": SimpleNamespace(name=worker().declare(queue))}
 
 
 class Recorded:
@@ -164,11 +165,6 @@ def _stand_in_for_modules() -> None:
 logging.disable()  # they log each frame, which costs more than all else
 
 _stand_in_for_modules()  # now: the SDK's conftest, which imports them, is loaded before any hook of a plugin
-
-
-def pytest_unconfigure() -> None:
-    if worker.cache_info().currsize:
-        worker().close()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,9 @@
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -527,6 +528,53 @@ async def test_locks_can_be_lost_and_completed_messages_can_come_again(
             assert message.delivery_count == count
             await receiver.complete_message(message)
         assert await nothing_comes(receiver)
+
+
+async def test_one_of_each_fault_is_outlived_by_a_client_that_tries_again(broker: ServiceBusStandIn) -> None:
+    faults = [
+        Fault(at="connect", does="drop"),
+        Fault(at="connect", does="hang"),
+        Fault(at="token", does="drop"),
+        Fault(at="token", does="refuse", condition="amqp:unauthorized-access"),
+        Fault(at="token", does="hang", seconds=0.3),
+        Fault(at="open", does="drop"),
+        Fault(at="open", does="refuse"),
+        Fault(at="send", does="hang", seconds=0.3),
+        Fault(at="deliver", does="drop"),
+        Fault(at="deliver", does="detach", condition="amqp:link:detach-forced"),
+        Fault(at="deliver", does="lose-lock"),
+        Fault(at="deliver", does="late", seconds=0.3),
+        Fault(at="settle", does="refuse"),
+        Fault(at="settle", does="drop"),
+        Fault(at="settle", does="drop", when="after"),
+        Fault(at="settle", does="detach"),
+        Fault(at="settle", does="hang", seconds=0.3),
+    ]
+
+    async def outlive(client: ServiceBusClient, number: int, fault: Fault) -> None:
+        queue = broker.namespace.declare(f"queue-{number}", QueueSettings(lock_seconds=1)).name
+        broker.faults.add(replace(fault, queue=None if fault.at == "connect" else queue))
+        await persist(lambda: send(client, queue, ServiceBusMessage("m")))
+
+        async def consume() -> None:
+            async with client.get_queue_receiver(queue) as receiver:
+                while broker.peek(queue):
+                    for message in await receiver.receive_messages(1, max_wait_time=0.2):
+                        await receiver.complete_message(message)
+
+        await persist(consume)
+        assert broker.peek(queue) == []
+
+    async with connected(broker.connection_string, socket_timeout=0.2, try_timeout=2) as client:
+        await asyncio.gather(*(outlive(client, number, fault) for number, fault in enumerate(faults)))
+    assert broker.faults.pending == []
+
+
+async def persist(act: Callable[[], Awaitable[None]]) -> None:
+    async with asyncio.timeout(25):
+        while True:
+            with suppress(ServiceBusError):
+                return await act()
 
 
 async def test_a_lost_session_is_there_for_another_receiver(broker: ServiceBusStandIn, client: Client) -> None:

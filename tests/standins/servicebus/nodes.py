@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tests.standins.servicebus import management
 from tests.standins.servicebus.amqp import AmqpError
 from tests.standins.servicebus.links import Inbound, Outbound
-from tests.standins.servicebus.namespace import MANAGEMENT, Namespace
+from tests.standins.servicebus.namespace import MANAGEMENT
 from tests.standins.servicebus.queues import Queue
 
 if TYPE_CHECKING:
@@ -52,11 +52,16 @@ class ToNode(Inbound):
         connection = self.channel.connection
         token = management.token_of(request)
         connection.identity = management.identity_of(token)
-        fault = connection.namespace.faults.strike("token")
         audience = str(request.application.get("name"))
-        unknown = _unknown(connection.namespace, audience)
+        # A token for a queue that is not there is refused, as the SDK's own live tests know.
+        unknown, queue_name = None, None
+        try:
+            queue_name = connection.namespace.find(audience.removesuffix(MANAGEMENT)).name
+        except AmqpError as refusal:
+            unknown = refusal
+        fault = connection.namespace.faults.strike("token", queue_name)
         error = fault.condition if fault else unknown.condition if unknown else None
-        connection.log("token", "", detail=f"{request.application.get('type')} {audience}", error=error)
+        connection.log("token", queue_name or "", detail=f"{request.application.get('type')} {audience}", error=error)
         if fault is None:
             self._reply(management.answer_token(request, unknown))
         elif fault.does == "refuse":
@@ -101,12 +106,3 @@ class ToNode(Inbound):
             if isinstance(link, FromNode) and link.address == self.address:
                 link.send(payload, uuid.uuid4().bytes, settled=True)
                 return
-
-
-def _unknown(namespace: Namespace, audience: str) -> AmqpError | None:
-    # A token for a queue that is not there is refused, as the SDK's own live tests know.
-    try:
-        namespace.find(audience.removesuffix(MANAGEMENT))
-    except AmqpError as error:
-        return error
-    return None

@@ -41,7 +41,7 @@ FORCED = AmqpError(
 class ServiceBusStandIn:
     """A namespace with the given queues, and no others; ends with its `async with`.
 
-    Leaving it raises what went wrong inside the stand-in itself, so that no test passes over a defect of it.
+    Leaving it raises what went wrong inside the stand-in itself (`problems`), so that no test passes over its defects.
 
     Args:
         queues: By name; those of Tocsin by default.
@@ -64,7 +64,7 @@ class ServiceBusStandIn:
         self.clock = Clock(clock)
         self.namespace = Namespace(queues, self.clock, self.faults, self.calls)
         self.port = port
-        self._problems: list[Exception] = []
+        self.problems: list[Exception] = []
         self._connections: set[Connection] = set()
         self._fewer = asyncio.Event()
         self._accepted = 0
@@ -93,8 +93,8 @@ class ServiceBusStandIn:
         await self.down()
         if self._holder is not None:
             self._holder.close()
-        if self._problems and kind is None:
-            raise ExceptionGroup("the Service Bus stand-in failed", self._problems)
+        if self.problems and kind is None:
+            raise ExceptionGroup("the Service Bus stand-in failed", self.problems)
 
     @property
     def connection_string(self) -> str:
@@ -202,7 +202,7 @@ class ServiceBusStandIn:
         self._connections.discard(connection)
         self._fewer.set()
         if connection.problem is not None:
-            self._problems.append(connection.problem)
+            self.problems.append(connection.problem)
 
     async def _beat(self) -> None:
         with contextlib.suppress(asyncio.CancelledError):
