@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from adapters.configuration_files import own_beside, read_files, read_own
-from domain.alerts import Alert
+from domain.alerts import TOMBSTONE_RETENTION, Alert
 from domain.configuration import Configuration
 from domain.configuration.bundle import Bundle, Templates, read_bundle
 from domain.configuration.file import read_configuration
@@ -20,6 +20,7 @@ from domain.inhibition import InhibitRule, SourceStore, source_reports
 from domain.labels import match_all
 from domain.queues import Queues
 from domain.routing import GroupId
+from domain.shadowing import WEBHOOK_PATH, shadow_doors
 from domain.silences import NO_SILENCES, Silence, Silences, SilenceStore
 from domain.situations import PolicyStore, Situation
 
@@ -53,6 +54,7 @@ class Configurations:
         file: Path | None,
         own_file: Path | None = None,
         ignore_unsupported_receivers: bool = False,
+        is_shadow: bool = False,
     ) -> None:
         self._policy = policy
         self._groups = groups
@@ -62,6 +64,7 @@ class Configurations:
         self._clock = clock
         self._is_strict = is_strict
         self._ignores_unsupported = ignore_unsupported_receivers
+        self._is_shadow = is_shadow
         self._file = file
         self._own_file = own_file
         self._own = read_own(own_file) if own_file is not None else OwnConfiguration()
@@ -118,6 +121,10 @@ class Configurations:
         for receiver in configuration.receivers:
             if receiver.ignored:
                 log.warning("receiver %r: %s is not supported and left out", receiver.name, ", ".join(receiver.ignored))
+        for door in () if self._is_shadow else shadow_doors(configuration):
+            log.warning(
+                "receiver %r has a webhook to %s, a shadow's door: remove it, for it is refused", door, WEBHOOK_PATH
+            )
         self._known[configuration.version] = configuration
         now = self._clock()
         before = await self._policy.get_head()
@@ -165,6 +172,11 @@ class Configurations:
         while heads := await self._groups.list_heads(after=after, limit=GROUPS_WOKEN_AT_ONCE):
             await self._queues.send_ticks([Tick(head.id, now) for head in heads])
             after = heads[-1].id
+        if self._is_strict:
+            # Alertmanager's reload hands out again what has resolved, too.
+            dropped = sorted(await self._groups.list_dropped(now - TOMBSTONE_RETENTION))
+            for first in range(0, len(dropped), GROUPS_WOKEN_AT_ONCE):
+                await self._queues.send_ticks([Tick(id, now) for id in dropped[first : first + GROUPS_WOKEN_AT_ONCE]])
 
     # --- what mutes -------------------------------------------------------------------------------------------------
 

@@ -44,6 +44,7 @@ async def serve(host: str, port: int, when_ready: Callable[[Ports], Any], stop: 
     with contextlib.suppress(StoppedError):
         with stop.starting():
             functions = _functions()
+            home.prepare()
             await home.policy.heard(home.clock(), resumed=True)
         _calm_collector()
         await _serve(host, port, functions, home, when_ready, stop)

@@ -8,7 +8,6 @@ import contextlib
 import logging
 import os
 import shlex
-import signal
 import socket
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from devhost.client import is_loopback
 from devhost.demo import play, refuse_to_disturb
 from devhost.host import serve
 from devhost.logs import LogFormat, configure_logs
+from devhost.stopping import Stop, StoppedError
 from domain.configuration import Configuration, Receiver
 from domain.configuration.file import read_configuration
 from domain.errors import DomainError, RejectedError, UnavailableError
@@ -189,22 +189,28 @@ def _free_port(host: str, port: int) -> int:
 def start(planned: Plan) -> int:
     """Serve until told to stop; returns the exit code."""
     configure_logs(planned.log_format, planned.log_level)
+    stop = Stop()
+    stop.listen()
     with contextlib.ExitStack() as kept:
         if planned.is_demo and not planned.is_data_given:
             folder = kept.enter_context(tempfile.TemporaryDirectory(prefix="tocsin-demo-"))
             planned = _with_settings(planned, data=Path(folder))
         for name, value in planned.settings.model_dump(exclude_none=True).items():
             os.environ[f"TOCSIN_{name.upper()}"] = str(value)
-        return uvloop.run(_run(planned))
+        return uvloop.run(_run(planned, stop))
 
 
-async def _run(planned: Plan) -> int:
+async def _run(planned: Plan, stop: Stop) -> int:
     try:
         home = ports()
     except DomainError as error:
         raise StartError(str(error), 1) from error
     try:
-        block = await _prepare(planned, home)
+        with stop.starting():
+            block = await _prepare(planned, home)
+    except StoppedError:
+        await home.close()
+        return 0
     except DomainError as error:
         await home.close()
         raise StartError(str(error), 2 if isinstance(error, RejectedError) else 1) from error
@@ -217,8 +223,7 @@ async def _run(planned: Plan) -> int:
             if planned.is_demo:
                 accompany("the demo", play(planned.address, planned.demo_pace))
 
-        _outlive_signals()
-        await serve(planned.host, planned.port, when_ready)
+        await serve(planned.host, planned.port, when_ready, stop)
     return 0
 
 
@@ -230,12 +235,6 @@ async def _prepare(planned: Plan, home: Ports) -> list[tuple[str, str]]:
     if planned.is_demo:
         await refuse_to_disturb(home)
     return await _block(planned, home)
-
-
-def _outlive_signals() -> None:
-    """Let the host end cleanly: uvicorn raises the signal that stopped it once more, before the store is closed."""
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, frame: None)
 
 
 @contextlib.contextmanager
@@ -314,9 +313,6 @@ async def _block(planned: Plan, home: Ports) -> list[tuple[str, str]]:
     settings = home.settings
     alert = '[{"labels": {"alertname": "DiskFull", "instance": "db-1"}}]'
     curl = f"curl -H 'Content-Type: application/json' -d {shlex.quote(alert)} {planned.address}/api/v2/alerts"
-    data = str(settings.data.resolve())
-    if planned.is_demo and not planned.is_data_given:
-        data += " (removed when the demo ends)"
     configuration = "the demo's own" if planned.is_demo else await _describe_configuration(home)
     return [
         ("incidents", f"{planned.address}/incidents"),
@@ -324,9 +320,21 @@ async def _block(planned: Plan, home: Ports) -> list[tuple[str, str]]:
         ("try it", curl),
         ("configuration", configuration),
         ("compat", f"{settings.compat}, {planned.compat_from}"),
-        ("data", data),
+        ("data", _describe_data(planned, settings)),
         ("stop", "Ctrl-C"),
     ]
+
+
+def _describe_data(planned: Plan, settings: Settings) -> str:
+    match settings.home:
+        case "azure":
+            namespace = settings.service_bus_namespace or "an emulator"
+            return f"Cosmos DB at {settings.cosmos_address[0]}, Service Bus at {namespace}"
+        case "memory":
+            return "in memory: it is gone when this ends"
+        case "sqlite":
+            passing = " (removed when the demo ends)" if planned.is_demo and not planned.is_data_given else ""
+            return f"{settings.data.resolve()}{passing}"
 
 
 def _shadow_lines(address: str) -> list[tuple[str, str]]:
@@ -358,9 +366,9 @@ def _words(configuration: Configuration) -> str:
 
 
 def _kinds(receiver: Receiver) -> str:
-    """How a receiver is told: `2 webhook, 1 slack`."""
+    """How a receiver is told: `webhook, slack (2)`."""
     counts = Counter(integration.kind for integration in receiver.integrations)
-    return ", ".join(f"{count} {kind}" for kind, count in counts.items())
+    return ", ".join(kind if count == 1 else f"{kind} ({count})" for kind, count in counts.items())
 
 
 def _print_block(block: list[tuple[str, str]]) -> None:

@@ -14,6 +14,7 @@ from domain.inhibition import InhibitRule, Source, SourceKey
 from domain.labels import Fingerprint
 from domain.muting import Muting, hours, muting, source_keys
 from domain.notifications import (
+    LOG_COLLECTION,
     LOG_RETENTION,
     Delivery,
     Notification,
@@ -145,12 +146,22 @@ def _believed_firing(work: Working) -> frozenset[Fingerprint]:
 
 
 def drop(work: Working, members: Sequence[Member]) -> None:
-    """Leave tombstones of these present, resolved members: everyone who had to know, knows (TM-4)."""
+    """Leave tombstones of these present, resolved members: who was told that they fire knows the end too (TM-4)."""
     for member in members:
         work.put(replace(member, dropped_at=work.now))
     work.present -= len(members)
     if members:
-        work.say(ReasonCode.DROPPED, fingerprints=sorted(member.alert.fingerprint for member in members))
+        names = work.receiver.integration_names
+        unaware = ", ".join([name for number, name in enumerate(names) if not _has_heard(work, number)])
+        work.say(ReasonCode.DROPPED, unaware, fingerprints=sorted(member.alert.fingerprint for member in members))
+
+
+def _has_heard(work: Working, integration: int) -> bool:
+    """Whether the integration was told anything at all since the incident began."""
+    log = work.logs.get(integration)
+    if log is None or log.sent_at is None:
+        return False
+    return work.incident is None or log.sent_at >= work.incident.opened_at
 
 
 def _look(work: Working, at: datetime) -> tuple[list[Member], list[Member]]:
@@ -284,10 +295,11 @@ def _notify(
             repeat_interval=work.route.repeat_interval,
             # The point that fell due, not the clock of a late tick: it may have made the log's entry expire (DD-11).
             at=work.flushed_at or at,
-            is_strict=work.situation.is_strict,
+            collected_at=_collected_at(work, at),
         )
         if why is None:
-            is_untold = bool(resolved) and not firing and (log is None or not log.firing)
+            is_known = _has_heard(work, number) and log is not None and _knows(log, resolved_names)
+            is_untold = bool(resolved) and not firing and not is_known
             work.say(ReasonCode.NEVER_TOLD if is_untold else ReasonCode.NO_NEWS, integration=number)
         elif not firing and not integration.send_resolved:
             work.put_log(NotificationLog(number, at, resolved=pack(resolved_names)))
@@ -308,12 +320,38 @@ def _notify(
                 )
             )
             work.due += 1
-            work.say(ReasonCode.NOTIFY, f"{_counted(firing, told)}: {why}", integration=number)
+            reason = _in_words(why, log, firing_names)
+            work.say(ReasonCode.NOTIFY, f"{_counted(firing, told)}: {reason}", integration=number)
             pending.append(number)
     # The configuration may have lost an integration whose delivery is still under way.
     pending += [number for number in work.pending if number >= len(integrations) and _is_under_way(work, number, at)]
     work.pending = tuple(pending)
     return is_any_unasked
+
+
+def _collected_at(work: Working, at: datetime) -> datetime | None:
+    """When Alertmanager, started when Tocsin last began to listen, would last have collected its log; see `news`."""
+    if not work.situation.is_strict:
+        return None
+    since = work.situation.listening_since
+    return since + (at - since) // LOG_COLLECTION * LOG_COLLECTION
+
+
+def _knows(log: NotificationLog, resolved: frozenset[Fingerprint]) -> bool:
+    """Whether who was told so knows of any of these that it fired, or that it is over."""
+    return bool(log.firing) or not resolved.isdisjoint(unpack(log.resolved))
+
+
+def _in_words(why: NotificationReason, log: NotificationLog | None, firing: frozenset[Fingerprint]) -> str:
+    """Why, for the trail; the notification itself has Alertmanager's word, which knows no silence that ends."""
+    if log is None or why not in (NotificationReason.FIRST, NotificationReason.NEW_ALERTS):
+        return why
+    void = unpack(log.void) & firing
+    # What a change of configuration has moved away and back is told anew as well.
+    anew = "no longer silenced" if log.moved_at is None else "to be told anew"
+    if not void:
+        return why
+    return anew if firing <= unpack(log.firing) else f"{anew}, and new alerts added"
 
 
 def _is_under_way(work: Working, number: int, at: datetime) -> bool:

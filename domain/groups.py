@@ -375,6 +375,13 @@ class GroupStore(Protocol):
         """The present members (no tombstones) of these groups, or of all; in no order."""
         ...
 
+    async def list_dropped(self, since: datetime) -> Collection[GroupId]:
+        """The groups that have tombstones of alerts which they dropped since then; each once, in no order.
+
+        One whose alert has come back meanwhile may be among them.
+        """
+        ...
+
     async def get_incident(self, incident_id: str) -> Incident:
         """Raises NotFoundError when there is none under that id."""
         ...

@@ -16,6 +16,9 @@ from domain.values import value
 LOG_RETENTION = timedelta(hours=120)
 """How long an entry of the notification log counts at most (DD-10)."""
 
+LOG_COLLECTION = timedelta(minutes=15)
+"""How often Alertmanager removes the entries that have expired; until then it heeds them (R 0.25)."""
+
 
 class NotificationReason(StrEnum):
     """Why an integration is told; the words are Alertmanager's `notification_reason`."""
@@ -141,21 +144,23 @@ def news(
     sends_resolved: bool,
     repeat_interval: timedelta,
     at: datetime,
-    is_strict: bool = False,
+    collected_at: datetime | None = None,
 ) -> NotificationReason | None:
     """Whether the integration must hear of the group as it is at the flush `at`, and why; None when it knows.
 
-    An entry that has expired is none (DD-10); unless strict it still says who must hear of a resolve.  Alertmanager
-    too has it until the next run of its garbage collection.
+    An entry that has expired says no more whom a firing is known to (DD-10), but still who must hear of a resolve.
+    Under strict compatibility it says both until Alertmanager's log would have been collected, and nothing from then
+    on: `collected_at` is when that last happened, and None otherwise.
 
     Source: `needsUpdate` in Alertmanager 0.34, notify/dedup_stage.go (DD-1 to DD-8).
     """
     if log is None or log.sent_at is None:
         return NotificationReason.FIRST if firing else None
-    if log.sent_at + min(LOG_RETENTION, 2 * repeat_interval) < at:
-        if firing:
-            return NotificationReason.FIRST
-        return NotificationReason.ALL_RESOLVED if log.firing and not is_strict else None
+    expires_at = log.sent_at + min(LOG_RETENTION, 2 * repeat_interval)
+    if collected_at is not None and expires_at <= collected_at:
+        return NotificationReason.FIRST if firing else None
+    if collected_at is None and expires_at < at and firing:
+        return NotificationReason.FIRST
     last_firing = unpack(log.firing)
     known = last_firing - unpack(log.void)
     if not firing <= known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from domain.alerts import Alert
+from domain.alerts import TOMBSTONE_RETENTION, Alert, later
 from domain.flushing import schedule
 from domain.groups import GroupEvents, Member, ReasonCode, Reported
 from domain.labels import Fingerprint
@@ -21,7 +21,7 @@ from domain.notifications import (
     unpack,
 )
 from domain.routing import GroupAddress, GroupId
-from domain.working import Working
+from domain.working import INSTANT, Working
 
 FAREWELL_DEADLINE = timedelta(minutes=5)
 """How long the resolve of a group that a new configuration did away with is tried; no later page waits for it."""
@@ -30,14 +30,19 @@ FAREWELL_DEADLINE = timedelta(minutes=5)
 def route_anew(work: Working) -> None:
     """Place every member under the configuration now in force: some stay, some belong elsewhere (rule 12).
 
-    Who stays is looked at again at the next grid point, so that a receiver that is new to an alert is told.
+    Who stays is looked at again at the next grid point, so that a receiver that is new to an alert is told.  Under
+    strict compatibility groups begin anew instead, and what has resolved is placed too (`_remember`, `_begin_anew`).
     """
     configuration = work.situation.configuration
+    is_strict = work.situation.is_strict
+    if is_strict:
+        _remember(work)
     moved: dict[GroupId, tuple[GroupAddress, list[Alert], list[Alert]]] = {}
     left: list[Member] = []
     route_id = None
     for member in list(work.present_members()):
         is_staying = False
+        is_live = member.is_firing and work.lease_end(member) > work.now
         for place, address in enumerate(configuration.group_addresses(member.alert.labels)):
             if address.group_id == work.before.id:
                 is_staying = True
@@ -46,9 +51,9 @@ def route_anew(work: Working) -> None:
                     work.put(replace(member, is_leading=place == 0))
                 continue
             # The leading copy alone goes on to the others' places: each of them holds the same alert.
-            if member.is_leading and member.is_firing and work.lease_end(member) > work.now:
+            if member.is_leading and (is_live or is_strict):
                 _, alerts, further = moved.setdefault(address.group_id, (address, [], []))
-                (alerts if place == 0 else further).append(member.alert)
+                (alerts if place == 0 else further).append(member.alert if is_live else _ended(member.alert))
         if not is_staying:
             left.append(member)
     for address, alerts, further in moved.values():
@@ -57,20 +62,22 @@ def route_anew(work: Working) -> None:
             door=f"{work.before.id}@{configuration.version}",
             number=work.revision,
             received_at=work.now,  # a group that it opens waits for the others that move there
-            alerts=tuple(alerts),
-            further=tuple(further),
+            alerts=_by_start(alerts),
+            further=_by_start(further),
         )
         work.outbox.append(GroupEvents(configuration.version, (reported,)))
     for member in left:
         # Its time here is over: what comes back may be another occurrence, and must not be merged with this one.
         over = replace(member.alert, ends_at=min(member.alert.ends_at, work.now))
-        work.put(replace(member, alert=over, dropped_at=work.now))
+        # Strict: what comes back brings everything with it, as from Alertmanager's one store; nothing stays here.
+        dropped_at = work.now - TOMBSTONE_RETENTION - INSTANT if is_strict else work.now
+        work.put(replace(member, alert=over, dropped_at=dropped_at))
         work.firing -= member.is_firing
     work.present -= len(left)
     if left:
         _await_no_longer(work, frozenset(member.alert.fingerprint for member in left))
         work.say(ReasonCode.MOVED, fingerprints=(member.alert.fingerprint for member in left))
-        if not work.situation.is_strict:
+        if not is_strict:
             _note_moved(work, left)
             if work.present == 0:
                 _say_farewell(work, left)
@@ -78,11 +85,47 @@ def route_anew(work: Working) -> None:
         work.route_id = route_id
         work.has_news = work.has_news or work.flushed_at is not None
         work.say(ReasonCode.ROUTED_ANEW, configuration.version)
+        if is_strict:
+            _begin_anew(work)
     else:
         # No route leads here any more: nothing more is told, and what is under way is settled or superseded.
         work.route_id = configuration.root.id
         work.has_news = work.is_flush_failed = False
     schedule(work, work.now)
+
+
+def _remember(work: Working) -> None:
+    """Take up again what this group has dropped and Alertmanager's store would still have: a reload hands out all.
+
+    So a receiver that an alert was moved away from hears of its resolve when it is moved back (R 0.25).
+    """
+    for member in work.members.values():
+        if member.dropped_at is None:
+            continue
+        # Since when it is known to be over; an earlier reload may have dropped it a second time since.
+        ended_at = min(max(member.alert.ends_at, member.alert.received_at), member.dropped_at)
+        if later(ended_at, TOMBSTONE_RETENTION) >= work.now:
+            work.put(replace(member, dropped_at=None))
+            work.present += 1
+
+
+def _ended(alert: Alert) -> Alert:
+    """The same, said to be over when it ended: its lease must not begin again in another group."""
+    return replace(alert, received_at=max(alert.received_at, alert.ends_at))
+
+
+def _by_start(alerts: list[Alert]) -> tuple[Alert, ...]:
+    """The oldest first: it decides whether the group that they open waits (TM-1)."""
+    return tuple(sorted(alerts, key=lambda alert: alert.starts_at))
+
+
+def _begin_anew(work: Working) -> None:
+    """The group's timers begin with the reload: at once for an alert that is older than group_wait (TM-1, TM-7)."""
+    wait = work.route.group_wait
+    is_old = any(later(member.alert.starts_at, wait) < work.now for member in work.present_members())
+    work.flushed_at = None
+    work.next_due_at = work.now if is_old else work.now + wait
+    work.has_news = True
 
 
 def _await_no_longer(work: Working, names: frozenset[Fingerprint]) -> None:

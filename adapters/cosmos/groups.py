@@ -57,10 +57,11 @@ GROUPS_AT_ONCE = 16
 HEADS_REMEMBERED = 5_000
 
 WHOLE = "SELECT * FROM c WHERE c.type IN ('head', 'member', 'log')"
-OVERDUE = "SELECT c.group, c.due_at FROM c WHERE c.type = 'head' AND c.due_at < @before"
-HOLDING = "SELECT c.group, c.dropped_at FROM c WHERE c.fingerprint = @name"
+OVERDUE = 'SELECT c["group"], c.due_at FROM c WHERE c.type = "head" AND c.due_at < @before'
+HOLDING = 'SELECT c["group"], c.dropped_at FROM c WHERE c.fingerprint = @name'
 TALLIES = "SELECT VALUE c.tally FROM c WHERE c.type = 'head'"
 COSTS = "SELECT c.id, c.cost FROM c WHERE c.id IN ('head', @id)"
+DROPPED = 'SELECT VALUE c["group"] FROM c WHERE c.type = "member" AND c.dropped_at >= @since'
 MEMBERS = "SELECT * FROM c WHERE c.type = 'member' AND NOT IS_DEFINED(c.dropped_at)"
 
 
@@ -270,6 +271,10 @@ class CosmosGroupStore:
         found = await asyncio.gather(*[self._groups.query(MEMBERS, group_id) for group_id in group_ids])
         members = [(GroupId(item["group"]), read_member(item, self._before())) for items, _ in found for item in items]
         return [(group_id, member) for group_id, member in members if member is not None]
+
+    async def list_dropped(self, since: datetime) -> Collection[GroupId]:
+        pages = self._groups.pages(DROPPED, since=since.timestamp())
+        return {GroupId(group_id) async for page in pages for group_id in page}
 
     async def has_folded(self, marks: Mapping[tuple[GroupId, str], int]) -> bool:
         """Whether each of these groups has folded that door's event of that number, or a later one."""

@@ -132,6 +132,14 @@ class MemoryGroupStore:
             if member.dropped_at is None
         ]
 
+    async def list_dropped(self, since: datetime) -> Collection[GroupId]:
+        return {
+            group_id
+            for group_id, members in self._members.items()
+            for member in members.values()
+            if member.dropped_at is not None and member.dropped_at >= since
+        }
+
     async def get_incident(self, incident_id: str) -> Incident:
         incident = self._incidents.get(incident_id)
         if incident is None:

@@ -291,6 +291,14 @@ class SqliteGroupStore:
         # Some 5 µs a member: many are decoded beside the loop.
         return _members(rows) if len(rows) < MANY else await asyncio.to_thread(_members, rows)
 
+    async def list_dropped(self, since: datetime) -> Collection[GroupId]:
+        at = since.timestamp()
+        rows = self._journal.db.execute("select distinct group_id from members where dropped_at >= ?", (at,))
+        over = self._rows.all_rows(MEMBERS).values()
+        return {GroupId(row[0]) for row in rows} | {
+            GroupId(str(row[0])) for row in over if row is not None and row[2] is not None and row[2] >= at
+        }
+
     async def get_incident(self, incident_id: str) -> Incident:
         row = self._find(INCIDENTS, (incident_id,))
         if row is None:

@@ -234,6 +234,15 @@ class TestTransact:
         assert [isinstance(result, RejectedError) for result in results] == [False, True, False]
         assert [each.id for each in await store.list_heads()] == [group_id(1), group_id(3)]
 
+    async def test_groups_that_dropped_something_lately_are_found(self, store: GroupStore) -> None:
+        old, late = replace(DB, dropped_at=NOON - MINUTE), replace(DB, dropped_at=NOON)
+        await put(store, 1, Decision(members=[old]))
+        await put(store, 2, Decision(members=[late, member(alert(instance="other"), dropped_at=NOON)]))
+        await put(store, 3, Decision(members=[DB]))
+        await put(store, 4, Decision(members=[late]))
+        assert set(await store.list_dropped(NOON)) == {group_id(2), group_id(4)}
+        assert set(await store.list_dropped(NOON - MINUTE)) == {group_id(1), group_id(2), group_id(4)}
+
     async def test_what_a_call_wrote_before_it_failed_stays(self, store: GroupStore) -> None:
         def fail(state: GroupState) -> Decision:
             raise RejectedError("no")

@@ -128,7 +128,7 @@ def test_serve_tells_a_default_from_what_it_remembers(tmp_path: Path) -> None:
         text = GOOD + "    webhook_configs:\n      - url: http://127.0.0.1:9/secret\n"
         pushed = tocsin.request("POST", "/api/v1/configuration", text.encode()).json()["version"]
         tocsin.restart()
-        assert f"version {pushed}, from the last time. Tells nobody by 1 webhook." in tocsin.output
+        assert f"version {pushed}, from the last time. Tells nobody by webhook." in tocsin.output
         assert "secret" not in tocsin.output
 
 

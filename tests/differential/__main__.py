@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from tests.differential import recordings
-from tests.differential.campaign import SIDES, Campaign, DisturbedError, Verdict
-from tests.differential.scenario import ALL, MUTING, SHARED_LOGS, TODAY, story
+from tests.differential.campaign import SIDES, Campaign, DisturbedError, Verdict, azure_campaign
+from tests.differential.scenario import ALL, MUTING, RELOADS, SHARED_LOGS, TODAY, story
 from tests.differential.systems import NotReadyError
 
 BATCH = 144
@@ -27,15 +27,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--features",
         default="all",
-        help=f"`today`, `muting`, `all`, or some of {', '.join(sorted({*ALL, SHARED_LOGS}))} (default all)",
+        help=f"`today`, `muting`, `all`, or some of {', '.join(sorted({*ALL, RELOADS, SHARED_LOGS}))} (default all)",
     )
-    parser.add_argument("--against", choices=sorted(SIDES), default="tocsin", help="`self`: Alertmanager")
+    parser.add_argument("--against", choices=("self", "tocsin"), default="tocsin", help="`self`: Alertmanager")
+    parser.add_argument("--home", choices=("sqlite", "azure"), default="sqlite", help="of Tocsin (default sqlite)")
     parser.add_argument("--no-shrink", action="store_true", help="print what differs as it was generated")
     parser.add_argument("--timeline", action="store_true", help="print what both paged, too")
     parser.add_argument("--record", action="store_true", help="only keep what Alertmanager pages, for test_pure.py")
     options = parser.parse_args(arguments)
     against = "self" if options.record else options.against
-    campaign = Campaign(SIDES[against], _features(options.features), _tell)
+    features = _features(options.features)
+    is_azure = against == "tocsin" and options.home == "azure"
+    campaign = azure_campaign(features, _tell) if is_azure else Campaign(SIDES[against], features, _tell)
     seeds = range(options.first, options.first + options.seeds)
     try:
         if options.record:
@@ -87,11 +90,11 @@ def _tell(words: str) -> None:
 
 
 def _features(text: str) -> frozenset[str]:
-    known = {"today": TODAY, "all": ALL, "muting": MUTING}
+    known = {"today": TODAY, "all": ALL | {RELOADS}, "muting": MUTING}
     features: frozenset[str] = frozenset()
     for name in text.split(","):
         features |= known.get(name, frozenset({name}))
-    if unknown := features - ALL - {SHARED_LOGS}:
+    if unknown := features - ALL - {RELOADS, SHARED_LOGS}:
         sys.exit(f"no such features: {', '.join(sorted(unknown))}")
     return features
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from tests.differential.comparison import MOST_SPREAD, Comparison, compare
+from tests.differential.comparison import AZURE_TOLERANCE, MOST_SPREAD, TOLERANCE, Comparison, compare
 from tests.differential.generator import generate
 from tests.differential.recording import Recording
-from tests.differential.run import SHARING, Side, run
+from tests.differential.run import AZURE_CELLS, AZURE_SHARING, CELLS, SHARING, Side, run
 from tests.differential.scenario import Job, Scenario
 from tests.differential.shrinking import simpler
-from tests.differential.systems import Alertmanager, Tocsin
+from tests.differential.systems import Alertmanager, Tocsin, tocsin_on_azure
 
-SIDES: dict[str, tuple[Side, Side]] = {"tocsin": (Alertmanager, Tocsin), "self": (Alertmanager, Alertmanager)}
+SIDES: dict[str, tuple[Side, Side]] = {
+    "tocsin": (Alertmanager, Tocsin),
+    "azure": (Alertmanager, tocsin_on_azure),
+    "self": (Alertmanager, Alertmanager),
+}
 
 MOST_LATENESS = 0.1
 """A harness that is later than this has not pushed at the moments of the scenario."""
@@ -73,6 +77,9 @@ class Campaign:
     sides: tuple[Side, Side]
     features: frozenset[str]
     tell: Callable[[str], None] = lambda words: None
+    tolerance: float = TOLERANCE
+    sharing: int = SHARING
+    at_once: int = CELLS
 
     def judge(self, seeds: Iterable[int]) -> list[Verdict]:
         """A verdict for each seed.
@@ -117,11 +124,12 @@ class Campaign:
 
     def _run(self, scenarios: Sequence[Scenario]) -> list[Verdict]:
         jobs = [Job(f"s{number}", scenario) for number, scenario in enumerate(scenarios)]
-        recordings = run(jobs, self.sides)
+        recordings = run(jobs, self.sides, sharing=self.sharing, at_once=self.at_once)
         verdicts = []
         for job in jobs:
             oracle, subject = recordings[job.name]
-            verdicts.append(Verdict(job.scenario, oracle, subject, compare(job.scenario, oracle, subject)))
+            comparison = compare(job.scenario, oracle, subject, tolerance=self.tolerance)
+            verdicts.append(Verdict(job.scenario, oracle, subject, comparison))
         return verdicts
 
     def shrink(self, verdict: Verdict) -> Verdict:
@@ -133,7 +141,7 @@ class Campaign:
                 return verdict
             verdict = again
         for number in range(MOST_ROUNDS):
-            candidates = list(simpler(verdict.scenario))[: 2 * SHARING]
+            candidates = list(simpler(verdict.scenario))[: 2 * self.sharing]
             failing = [one for one in self._run(candidates) if wanted(one)] if candidates else []
             words = f"{len(failing)} of {len(candidates)} simpler ones differ"
             self.tell(f"shrinking seed {verdict.scenario.seed}, round {number + 1}: {words}")
@@ -141,6 +149,11 @@ class Campaign:
                 break
             verdict = min(failing, key=lambda one: size(one.scenario))
         return verdict
+
+
+def azure_campaign(features: frozenset[str], tell: Callable[[str], None] = lambda words: None) -> Campaign:
+    """Tocsin on the stand-ins for Cosmos DB and Service Bus."""
+    return Campaign(SIDES["azure"], features, tell, AZURE_TOLERANCE, AZURE_SHARING, AZURE_CELLS)
 
 
 def size(scenario: Scenario) -> int:

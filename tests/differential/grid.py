@@ -278,6 +278,14 @@ class Grid:
 
     def rules(self) -> dict[tuple[str, str], Rules]:
         """What the comparison must know, by receiver and group key; twins share theirs (GK-1)."""
+        if self.scenario.changes:
+            # No two grids part there, and nothing repeats (`reloading.py`).
+            trees = [Grid(replace(self.scenario, root=root, changes=())) for root in self.scenario.roots]
+            return {
+                (group.place.receiver, group.key): Rules(group.place.interval)
+                for tree in trees
+                for group in tree.groups
+            }
         rules: dict[tuple[str, str], Rules] = {}
         for group in self.groups:
             place = group.place

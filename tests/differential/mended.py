@@ -2,7 +2,7 @@
 
 Both play the same scenario through the pure core.  What a lease or an old start brings about is known by taking that
 out of the scenario: leases by having the source say that it is over when it is, old starts by making them new.  What is
-left is known by the trail: it must have been forgotten there, or the log's entry must have expired.
+left is known by the trail: it must have been forgotten there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from domain.labels import fingerprint
 from domain.routing import GroupId
 from tests.builders import NOON
 from tests.differential.grid import histories
-from tests.differential.intended import EXPIRED_ENTRY, LONGER_LEASE, NEW_START, RESOLVED_MUTED, SILENCE_ENDED, Mend
+from tests.differential.intended import LONGER_LEASE, NEW_START, RESOLVED_MUTED, SILENCE_ENDED, Mend
 from tests.differential.pure import PureStory
 from tests.differential.recording import Page
 from tests.differential.scenario import Event, Job, Post, Report, Scenario
@@ -87,8 +87,6 @@ class _Both:
         if forgotten and (not is_first or one.is_strict or forgotten.keys() & firing):
             about = forgotten.keys() & firing or forgotten.keys()
             return RESOLVED_MUTED if any(forgotten[name] for name in about) else SILENCE_ENDED
-        if not one.is_strict and not firing and self._has_expired(page):
-            return EXPIRED_ENTRY
         return None
 
     def _forgotten(self, page: Page) -> dict[str, bool]:
@@ -112,18 +110,6 @@ class _Both:
 
     def _name(self, labels: Mapping[str, str]) -> str:
         return fingerprint(self.job.labels(labels.items()))
-
-    def _has_expired(self, page: Page) -> bool:
-        """Whether the log's entry was no longer one (DD-10) when this was paged."""
-        group = self.mended.groups[self._group_id(page)]
-        assert group.head is not None
-        repeat = self.mended.configuration.routes[group.head.route_id].repeat_interval / timedelta(seconds=1)
-        taken = [
-            one.at
-            for one in self.mended.heard
-            if one.is_taken and (one.path, one.group_key) == (page.path, page.group_key) and one.at < page.at
-        ]
-        return bool(taken) and max(taken) + 2 * repeat < page.at
 
 
 def _content(page: Page) -> tuple[object, ...]:

@@ -22,7 +22,7 @@ from tests.builders import NOON
 from tests.differential.recording import EXTERNAL_URL, Page, Recording, answer, normalise
 from tests.differential.run import posted, silenced
 from tests.differential.scenario import Event, ExpireSilence, Job, Post, PutSilence, render
-from tests.domain.story import FAILS, Answer, Story
+from tests.domain.story import FAILS, Answer, Story, read
 
 ARRIVAL = timedelta(microseconds=3210)
 """How long a request is on its way; what the door stamps is then known by its fraction of a second."""
@@ -32,16 +32,21 @@ RETRIED_AFTER = timedelta(seconds=1)
 """How long after a failure has ended the next attempt comes."""
 
 
+def _url(path: str) -> str:
+    return f"http://receiver/{path}"
+
+
 class PureStory(Story):
     """A story whose receivers answer as the hooks of a scenario do."""
 
     def __init__(self, job: Job, *, is_strict: bool = True) -> None:
-        super().__init__(render([job], lambda path: f"http://receiver/{path}"), is_strict=is_strict)
+        super().__init__(render([job], _url), is_strict=is_strict)
         self.job = job
         self.heard: list[Page] = []
         self.answered: list[str] = []
         self.group_ids: dict[tuple[str, str], GroupId] = {}
         """The group that a page is about, by its path and its group key."""
+        self._versions = {self.configuration.version: self.configuration}
         self._ids: dict[str, str] = {}
         """The id of each silence, by its name in the scenario."""
 
@@ -49,6 +54,8 @@ class PureStory(Story):
         """The whole scenario."""
         for event in self.job.scenario.events:
             self.at(NOON + timedelta(seconds=event.at) + ARRIVAL, partial(self._take, event))
+        for number, change in enumerate(self.job.scenario.changes, start=1):
+            self.at(NOON + timedelta(seconds=change.at) + ARRIVAL, partial(self._change, number))
         self.run(timedelta(seconds=self.job.scenario.horizon))
         return Recording(tuple(sorted(self.heard, key=lambda page: page.at)), tuple(self.answered))
 
@@ -65,6 +72,11 @@ class PureStory(Story):
             case ExpireSilence():
                 self._keep(expire(self.silences[self._ids[event.name]], self.now))
                 self.answered.append(answer(200))
+
+    def _change(self, number: int) -> None:
+        text = render([self.job], _url, reloads=number)
+        self._versions[read(text).version] = read(text)
+        self.reload(text)
 
     def _put(self, event: PutSilence) -> None:
         known_as = self._ids.get(event.name)
@@ -110,7 +122,8 @@ class PureStory(Story):
 
     def _note(self, delivery: Delivery, *, is_taken: bool) -> None:
         told = delivery.notification
-        integration = self.configuration.receiver(told.receiver).integrations[delivery.integration]
+        configuration = self._versions[delivery.configuration_version]  # a farewell is of one that is over
+        integration = configuration.receiver(told.receiver).integrations[delivery.integration]
         assert isinstance(integration, WebhookIntegration)
         body = payload(told, EXTERNAL_URL, integration.max_alerts)
         at = (self.now - NOON) / timedelta(seconds=1)

@@ -47,6 +47,12 @@ On two idle cores 48 make the oracle's spread 22 ms and the harness 5 ms late; t
 CELLS = 4
 """So many pairs run at once."""
 
+SHARING_RELOADS = 16
+"""At a reload all groups of a pair are looked at together, so fewer share one."""
+AZURE_SHARING = 5
+"""The same where Tocsin is on the stand-ins: an operation costs a hundred times what it costs in an SQLite file."""
+AZURE_CELLS = 1
+
 WARM_UP_SECONDS = 10.0
 STAGGER_SECONDS = 0.9
 
@@ -92,22 +98,30 @@ class _Far:
 type Pair = tuple[Recording, Recording]
 
 
-def run(jobs: Sequence[Job], sides: tuple[Side, Side]) -> dict[str, Pair]:
+def run(
+    jobs: Sequence[Job], sides: tuple[Side, Side], *, sharing: int = SHARING, at_once: int = CELLS
+) -> dict[str, Pair]:
     """What each job, by its name, made the receivers of both systems hear.
 
     Raises:
         NotReadyError: A system did not start.
     """
-    return asyncio.run(_run_all(jobs, sides))
+    return asyncio.run(_run_all(jobs, sides, sharing, at_once))
 
 
-async def _run_all(jobs: Sequence[Job], sides: tuple[Side, Side]) -> dict[str, Pair]:
-    shared = [job for job in jobs if not job.scenario.is_alone]
-    cells: list[Sequence[Job]] = [shared[at : at + SHARING] for at in range(0, len(shared), SHARING)]
+async def _run_all(jobs: Sequence[Job], sides: tuple[Side, Side], sharing: int, at_once: int) -> dict[str, Pair]:
+    alike: dict[tuple[float, ...], list[Job]] = {}
+    for job in jobs:
+        if not job.scenario.is_alone:
+            alike.setdefault(tuple(change.at for change in job.scenario.changes), []).append(job)
+    cells: list[Sequence[Job]] = []
+    for moments, shared in alike.items():
+        most = min(sharing, SHARING_RELOADS) if moments else sharing
+        cells += [shared[at : at + most] for at in range(0, len(shared), most)]
     cells += [[job] for job in jobs if job.scenario.is_alone]
     found: dict[str, Pair] = {}
-    for at in range(0, len(cells), CELLS):
-        for recordings in await _run_cells(cells[at : at + CELLS], sides):
+    for at in range(0, len(cells), at_once):
+        for recordings in await _run_cells(cells[at : at + at_once], sides):
             found |= recordings
     return found
 
@@ -167,7 +181,9 @@ async def _run_cell(
         for _, system in pair:
             player = _Player(job, system.port, session, unix_at + stagger, mono_at + stagger, watch)
             players.append(asyncio.gather(player.play(), player.look()))
+    reloads = [asyncio.create_task(_reload(jobs, *one, mono_at, watch)) for one in pair]
     played = await asyncio.gather(*players)
+    await asyncio.gather(*reloads)
     longest = max(job.scenario.horizon for job in jobs)
     await asyncio.sleep(mono_at + 0.95 + longest - time.monotonic())
     found = {}
@@ -190,7 +206,18 @@ async def _run_cell(
     return found
 
 
+async def _reload(jobs: Sequence[Job], far: _Far, system: System, mono_at: float, watch: Watch) -> None:
+    """Put the other configurations in force, one after the other."""
+    for number, change in enumerate(jobs[0].scenario.changes, start=1):
+        text = render(jobs, far.url, reloads=number)
+        await asyncio.sleep(max(0.0, mono_at + change.at - time.monotonic()))
+        watch.note(time.monotonic() - mono_at - change.at)
+        await asyncio.to_thread(system.reload, text)
+
+
 def _stagger(number: int, jobs: Sequence[Job]) -> float:
+    if jobs[0].scenario.changes:
+        return 0.0  # they are reloaded together
     return round(STAGGER_SECONDS * number / len(jobs), 3)
 
 

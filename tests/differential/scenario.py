@@ -46,6 +46,9 @@ MUTING = frozenset({"inhibition", "silences", "intervals"})
 ALL = TODAY | MUTING
 """The generator may use any part of it."""
 
+RELOADS = "reloads"
+"""Stories about another configuration; a kind of their own (`reloading.py`)."""
+
 SHARED_LOGS = "shared_logs"
 """Identical siblings with one receiver: in Alertmanager they share a log and race for it, so only asked for by name."""
 
@@ -176,6 +179,14 @@ type Event = Post | PutSilence | ExpireSilence
 
 
 @dataclass(frozen=True)
+class Change:
+    """Both systems reload, with this tree in the place of the one before."""
+
+    at: float
+    root: Node
+
+
+@dataclass(frozen=True)
 class Scenario:
     seed: int
     root: Node
@@ -186,6 +197,13 @@ class Scenario:
     inhibit_rules: tuple[InhibitRule, ...] = ()
     resolve_timeout: float = RESOLVE_TIMEOUT
     is_alone: bool = False
+    changes: tuple[Change, ...] = ()
+    """In order; scenarios that share servers change at the same moments, for a reload concerns them all."""
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """The trees, one after the other."""
+        return (self.root, *(change.root for change in self.changes))
 
     def hook(self, path: str) -> Hook:
         """The hook at the path `receiver/index`."""
@@ -232,14 +250,20 @@ The first page of a process takes longer than all later ones; that is the bench'
 """
 
 
-def render(jobs: Sequence[Job], url: Callable[[str], str]) -> str:
-    """The `alertmanager.yml` of all these jobs; `url` gives the webhook at the path `job/receiver/index`."""
+def render(jobs: Sequence[Job], url: Callable[[str], str], *, reloads: int = 0) -> str:
+    """The `alertmanager.yml` of all these jobs after so many reloads.
+
+    `url` gives the webhook at the path `job/receiver/index`.  No two reloads are given the same text.
+    """
     if [job.scope for job in jobs] == [""]:
-        route = _route(jobs[0], jobs[0].scenario.root)
+        route = _route(jobs[0], jobs[0].scenario.roots[reloads])
         resolve_timeout = jobs[0].scenario.resolve_timeout
     else:
         assert all(job.scope for job in jobs)
-        route = {"receiver": "nobody", "routes": [_route(job, job.scenario.root, is_top=True) for job in jobs]}
+        route = {
+            "receiver": "nobody",
+            "routes": [_route(job, job.scenario.roots[reloads], is_top=True) for job in jobs],
+        }
         resolve_timeout = RESOLVE_TIMEOUT
     warm_up: dict[str, Any] = {
         "receiver": WARM_UP,
@@ -251,7 +275,12 @@ def render(jobs: Sequence[Job], url: Callable[[str], str]) -> str:
     route["routes"] = [warm_up, *route.get("routes", [])]
     receivers: list[dict[str, Any]] = [{"name": "nobody"}]
     receivers.append({"name": WARM_UP, "webhook_configs": [{"url": url(WARM_UP)}]})
-    receivers += [_contact(job, contact, url) for job in jobs for contact in job.scenario.receivers]
+    receivers += [
+        _contact(job, contact, url)
+        for job in jobs
+        for contact in job.scenario.receivers
+        if not job.scenario.changes or contact.name in _told(job.scenario.roots[reloads])
+    ]
     document: dict[str, Any] = {
         "global": {"resolve_timeout": _duration(resolve_timeout)},
         "route": route,
@@ -262,7 +291,12 @@ def render(jobs: Sequence[Job], url: Callable[[str], str]) -> str:
     if any(_names_intervals(job.scenario.root) for job in jobs):
         document["time_intervals"] = [{"name": name, "time_intervals": spans} for name, spans in INTERVALS.items()]
     text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=10_000)
-    return text
+    return f"{text}# after {reloads} reloads\n" if reloads else text
+
+
+def _told(node: Node) -> set[str]:
+    """The receivers that the tree names."""
+    return {node.receiver or ""}.union(*map(_told, node.children))
 
 
 def _route(job: Job, node: Node, *, is_top: bool = False) -> dict[str, Any]:
@@ -342,6 +376,8 @@ def story(scenario: Scenario) -> str:
                 lines.append(f"  {event.at:6.2f}  silence {event.name}: {_all(event.matchers)} {span}")
             case ExpireSilence():
                 lines.append(f"  {event.at:6.2f}  silence {event.name} is expired")
+    for change in scenario.changes:
+        lines += [f"  {change.at:6.2f}  reloaded with", *_tree(change.root, " " * 12)]
     return "\n".join(lines)
 
 

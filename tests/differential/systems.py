@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from tests.differential.recording import EXTERNAL_URL
-from tests.serving import Serving
+from tests.serving import Serving, end_home
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -37,6 +37,9 @@ class System(Protocol):
         Raises:
             NotReadyError: It is not going to be.
         """
+
+    def reload(self, configuration: str) -> None:
+        """Have it read this in the place of what it was started with; it is in force on return."""
 
     def stop(self) -> None: ...
 
@@ -64,8 +67,6 @@ class Alertmanager:
                     f"--web.external-url={EXTERNAL_URL}",
                     "--web.route-prefix=/",
                     "--cluster.listen-address=",
-                    # An entry of its log counts until it is collected; with seconds for hours that must be soon.
-                    "--data.maintenance-interval=250ms",
                 ],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -79,6 +80,16 @@ class Alertmanager:
                 self.stop()
                 raise NotReadyError(f"Alertmanager did not become ready:\n{output}")
             time.sleep(0.02)
+
+    def reload(self, configuration: str) -> None:
+        (self.folder / "alertmanager.yml").write_text(configuration, encoding="utf-8")
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=READY_SECONDS)
+        try:
+            connection.request("POST", "/-/reload")
+            response = connection.getresponse()
+            assert response.status == 200, response.read()
+        finally:
+            connection.close()
 
     @property
     def pid(self) -> int:
@@ -114,17 +125,25 @@ class Tocsin:
     folder: Path
     configuration: str
     port: int = 0
+    home: str = "sqlite"
     _serving: Serving | None = field(default=None, repr=False)
 
     def start(self) -> None:
         arguments = ("--compat", "strict", "--external-url", EXTERNAL_URL, "--log-level", "warning")
-        self._serving = Serving(self.folder, self.configuration, arguments)
+        self._serving = Serving(self.folder, self.configuration, arguments, home=self.home)
         try:
             self._serving.__enter__()
         except AssertionError as error:
             self._serving = None
+            end_home(self.folder)
             raise NotReadyError(f"Tocsin did not become ready:\n{error}") from error
         self.port = self._serving.port
+
+    def reload(self, configuration: str) -> None:
+        assert self._serving is not None
+        self._serving.configure(configuration)
+        answer = self._serving.post("/-/reload")
+        assert answer.status == 200, answer.text
 
     @property
     def pid(self) -> int:
@@ -134,7 +153,15 @@ class Tocsin:
     def stop(self) -> None:
         serving, self._serving = self._serving, None
         if serving is not None:
-            serving.stop()
+            try:
+                serving.stop()
+            finally:
+                end_home(self.folder)
+
+
+def tocsin_on_azure(folder: Path, configuration: str) -> System:
+    """The same, on stand-ins for Cosmos DB and Service Bus that are its own."""
+    return Tocsin(folder, configuration, home="azure")
 
 
 def binary() -> str:

@@ -92,8 +92,8 @@ INHIBITION = InhibitRule((Condition("instance", "=", "2"),), (Condition("instanc
         ),
         pytest.param(
             told(fires(0), silenced(1, 9), resolved(9.25), repeat=3.5),
-            {intended.EXPIRED_ENTRY},
-            id="an entry that expired",
+            set(),
+            id="an entry that has expired and is not collected yet",
         ),
         pytest.param(told(fires(0, ends=6)), {intended.LONGER_LEASE}, id="nobody vouches for it any more"),
         pytest.param(told(fires(0, ends=6), resolved(5)), set(), id="said to be over before"),

@@ -11,7 +11,7 @@ from tests.differential.comparison import compare
 from tests.differential.generator import generate
 from tests.differential.pure import PureStory
 from tests.differential.recording import Recording
-from tests.differential.scenario import ALL, Job, Scenario
+from tests.differential.scenario import ALL, RELOADS, Job, Scenario
 
 SEEDS = 200
 CHUNK = 25
@@ -34,6 +34,14 @@ def test_the_rules_hold_at_every_step_and_every_run_is_the_same(first: int) -> N
         assert not compare(scenario(seed), once, once).differences, f"seed {seed}"
         if seed % 4 == 0:
             assert once == play(scenario(seed)), f"seed {seed}"
+
+
+def test_the_rules_hold_over_reloads_in_both_modes() -> None:
+    for seed in range(1, SEEDS, 5):
+        of = generate(seed, ALL | {RELOADS})
+        strict = play(of)
+        assert not compare(of, strict, strict).differences, f"seed {seed}"
+        PureStory(Job("s0", of), is_strict=False).play()
 
 
 @pytest.mark.parametrize("name", recordings.names())

@@ -13,7 +13,9 @@ from tests.differential.scenario import (
     ALL,
     MUTING,
     READER,
+    RELOADS,
     TODAY,
+    Change,
     Condition,
     Contact,
     ExpireSilence,
@@ -88,6 +90,30 @@ def test_scenarios_that_share_servers_are_told_apart_by_a_label() -> None:
         ['scenario="s2"'],
     ]
     assert len({receiver["name"] for receiver in document["receivers"]}) == len(document["receivers"])
+
+
+def test_stories_about_reloads() -> None:
+    stories = [generate(seed, ALL | {RELOADS}) for seed in range(1, 200, 5)]
+    for one in stories:
+        assert one == generate(one.seed, ALL | {RELOADS})
+        assert READER.validate_json(READER.dump_json(one)) == one
+        assert story(one).count("reloaded with") == len(one.changes) == 2
+        for root in one.roots:
+            groups = Grid(replace(one, root=root, changes=())).groups
+            assert all(len(group.versions) == 1 for group in groups), "with two, Alertmanager differs from itself"
+        ends = {report.ends for event in one.events if isinstance(event, Post) for report in event.reports}
+        moments = {event.at for event in one.events} | ends
+        assert not any(change.at - 2 < moment <= change.at for change in one.changes for moment in moments if moment)
+    assert generate(2, ALL | {RELOADS}) == generate(2, ALL)
+
+
+def test_a_reload_changes_the_text_and_names_only_who_is_told() -> None:
+    one = replace(generate(1, ALL | {RELOADS}), changes=(Change(7.5, replace(ROOT, receiver="boss")),))
+    before, after = [render([Job("s1", one)], str, reloads=number) for number in range(2)]
+    assert [receiver["name"] for receiver in yaml.safe_load(after)["receivers"]] == ["nobody", "warm-up", "s1.boss"]
+    assert before != after
+    same = replace(one, changes=(Change(7.5, one.root),))
+    assert render([Job("s1", same)], str, reloads=1) != render([Job("s1", same)], str)
 
 
 def test_a_simpler_scenario_can_be_judged_and_is_another_one() -> None:

@@ -103,6 +103,8 @@ class Answer:
     after: timedelta = timedelta(0)
     folded_after: timedelta | None = timedelta(0)
     """How long the result then takes to its group; None for ever, as when the process dies in between."""
+    detail: str = ""
+    """Its answer in words."""
 
 
 OK = Answer()
@@ -438,7 +440,8 @@ class Story:
         self.sources = {key: found for key, found in self.sources.items() if key[:16] not in fresh}
         self._feed([member.alert for stored in self.groups.values() for member in stored.present])
         for group_id, stored in list(self.groups.items()):
-            if stored.head is not None and stored.head.present:
+            # Strict: also what has resolved is placed anew.
+            if stored.head is not None and (stored.head.present or (self.is_strict and stored.members)):
                 self.at(self.now, partial(self.fold, Tick(group_id, self.now)), is_ours=True)
         return self.run(timedelta(0))
 
@@ -573,7 +576,9 @@ class Story:
         if is_delivered:
             self.at(answered_at, partial(self._hear, delivery))
         if answer.folded_after is not None:
-            settled = Settled(delivery.group_id, delivery.id, delivery.integration, is_delivered, answered_at)
+            settled = Settled(
+                delivery.group_id, delivery.id, delivery.integration, is_delivered, answered_at, answer.detail
+            )
             self.at(later(answered_at, answer.folded_after), partial(self.fold, settled), is_ours=True)
 
     def _answer(self, delivery: Delivery) -> Answer:

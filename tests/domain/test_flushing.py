@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from domain.flushing import ALERTS_PER_NOTIFICATION, grid_after
-from domain.groups import ReasonCode, Tally, Tick
+from domain.groups import Reason, ReasonCode, Tally, Tick
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert
 from tests.domain.story import FAILS, HANGS, LOST, OK, Answer, Story, Timing, configuration, never, shifted, twice
 
@@ -561,3 +561,57 @@ def test_each_delivery_of_a_flush_says_what_it_tells() -> None:
     story = Story(PLAIN).fire("db", lease=LONG).run(MINUTE).resolve("db").run(HOUR)
     texts = [reason.text for entry in story.entries for reason in entry.reasons if reason.code is ReasonCode.NOTIFY]
     assert texts == ["1 firing: first notification", "1 resolved: all alerts resolved"]
+
+
+# --- what the trail and the incident say of failures ----------------------------------------------------------------
+
+
+def last_reasons(story: Story, code: ReasonCode) -> list[Reason]:
+    """The reasons of this kind, of all entries, the oldest first."""
+    return [
+        reason
+        for stored in story.groups.values()
+        for entry in stored.entries
+        for reason in entry.reasons
+        if reason.code is code
+    ]
+
+
+def test_an_incident_counts_what_arrived_and_apart_from_it_what_did_not() -> None:
+    story = Story(configuration(send_resolved=(True, True)), resend_every=MINUTE)
+    story.answers["team[1]"] = [FAILS, Answer(is_delivered=False, folded_after=None), OK]
+    story.fire("db").run(MINUTE)
+    counts = []
+    for _ in range(3):
+        (incident,) = story.incidents.values()
+        counts.append((incident.pages, incident.failed))
+        story.run(5 * MINUTE)
+    # Known as soon as the result is; what brings none counts when it is given up.
+    assert counts == [(1, 1), (1, 1), (2, 2)]
+    story.resolve("db").run(HOUR)
+    (incident,) = story.incidents.values()
+    assert (incident.pages, incident.failed, incident.resolved_at is None) == (4, 2, False)
+
+
+def test_who_was_told_of_the_end_is_not_said_to_have_heard_nothing() -> None:
+    story = Story(configuration(interval="1m", send_resolved=(True, True)), resend_every=MINUTE)
+    story.answers["team[1]"] = [OK, FAILS]
+    story.fire("db").run(MINUTE).resolve("db").run(3 * MINUTE)
+    assert last_reasons(story, ReasonCode.NEVER_TOLD) == []
+    assert {reason.integration for reason in last_reasons(story, ReasonCode.NO_NEWS)} == {0}
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [
+        pytest.param([FAILS], id="never at all"),
+        pytest.param([OK, OK, FAILS], id="only of the incident before"),
+    ],
+)
+def test_who_never_heard_of_it_is_named_when_it_is_let_go(answers: list[Answer]) -> None:
+    story = Story(configuration(interval="1m", send_resolved=(True, True)), resend_every=MINUTE)
+    story.answers["team[1]"] = list(answers)
+    for _ in range(2):
+        story.fire("db").run(2 * MINUTE).resolve("db").run(10 * MINUTE)
+    assert last_reasons(story, ReasonCode.DROPPED)[-1].text == "webhook[1]"
+    assert last_reasons(story, ReasonCode.NEVER_TOLD)[-1].integration == 1

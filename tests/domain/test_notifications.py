@@ -109,12 +109,28 @@ def test_news_in_time(
     assert asked(told("a"), firing, resolved, after=after, repeat=repeat) is expected
 
 
-def test_an_expired_entry_is_no_entry_where_strict() -> None:
-    log = told("a")
-    late = NOON + 2 * HOUR + TINY
-    assert (
-        news(log, frozenset(), frozenset(), sends_resolved=True, repeat_interval=HOUR, at=late, is_strict=True) is None
+@pytest.mark.parametrize(
+    ("firing", "collected", "expected"),
+    [
+        pytest.param("", 2 * HOUR - TINY, ALL_RESOLVED, id="expired but not collected: it says who must hear"),
+        pytest.param("a", 2 * HOUR - TINY, REPEAT, id="and what is known"),
+        pytest.param("", 2 * HOUR, None, id="collected: nobody is told of the resolve"),
+        pytest.param("a", 2 * HOUR, FIRST, id="and what fires is the first"),
+    ],
+)
+def test_where_strict_an_entry_counts_until_it_is_collected(
+    firing: str, collected: timedelta, expected: NotificationReason | None
+) -> None:
+    found = news(
+        told("a"),
+        names(firing),
+        frozenset(),
+        sends_resolved=True,
+        repeat_interval=HOUR,
+        at=NOON + 3 * HOUR,
+        collected_at=NOON + collected,
     )
+    assert found is expected
 
 
 def test_a_flush_before_the_last_answer_repeats_nothing() -> None:

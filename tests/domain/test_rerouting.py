@@ -177,16 +177,17 @@ def test_another_group_by_is_another_group() -> None:
     assert sum(stored.head.present for stored in story.groups.values() if stored.head) == 2
 
 
-def test_what_resolved_is_not_moved() -> None:
-    story = (
-        Story(ONE, is_strict=True)
-        .fire("db", "web", lease=LONG, service="shop")
-        .run(2 * MINUTE)
-        .resolve("db")
-        .run(SECOND)
-    )
-    story.reload(TWO).run(HOUR)
-    assert story.told()[1:] == ["0:02:01 shop: web fires (first notification)"]
+@pytest.mark.parametrize(
+    ("is_strict", "moved"),
+    [
+        pytest.param(False, "0:02:31 shop: web fires (first notification)", id="mended"),
+        pytest.param(True, "0:02:01 shop: web fires; db resolved (first notification)", id="strict"),
+    ],
+)
+def test_what_resolved_is_moved_only_where_strict(is_strict: bool, moved: str) -> None:
+    story = Story(ONE, is_strict=is_strict).fire("db", "web", lease=LONG, service="shop").run(2 * MINUTE)
+    story.resolve("db").run(SECOND).reload(TWO).run(4 * MINUTE)
+    assert story.told("shop") == [moved]
 
 
 def test_a_lease_that_ran_out_unseen_is_not_moved() -> None:
@@ -294,3 +295,70 @@ def test_what_moves_travels_with_the_version_that_moved_it() -> None:
     (event,) = message.events
     assert event.received_at == story.now, "it opens its group now, however old its alerts are"
     assert (len(event.alerts), event.further) == (1, ())
+
+
+# --- as Alertmanager does it: a reload hands out all it still has, and begins every timer anew (strict) -------------
+
+ELSEWHERE = "0:00:30 shop: db fires (first notification)"
+
+
+def shop(*, lease: timedelta = LONG) -> Story:
+    return Story(TWO, is_strict=True).fire("db", lease=lease, service="shop").run(2 * MINUTE)
+
+
+def test_what_was_moved_away_and_resolved_there_is_told_when_it_is_moved_back() -> None:
+    story = shop().reload(ONE).run(5 * MINUTE).resolve("db").run(10 * MINUTE).reload(TWO)
+    assert story.told("shop") == [ELSEWHERE, "0:17:00 shop: db resolved (all alerts resolved)"]
+    assert story.told("team")[-1] == "0:07:00 team: db resolved (all alerts resolved)"
+    story.run(MINUTE).fire("db", lease=LONG).run(HOUR)
+    assert story.told("shop")[2:] == ["0:18:30 shop: db fires (first notification)"]
+
+
+def test_half_an_hour_later_it_is_forgotten() -> None:
+    story = shop().reload(ONE).run(5 * MINUTE).resolve("db").run(31 * MINUTE).reload(TWO).run(HOUR)
+    assert story.told("shop") == [ELSEWHERE]
+
+
+def test_a_lease_that_ran_out_there_is_told_when_it_is_moved_back() -> None:
+    story = shop(lease=6 * MINUTE).reload(ONE).run(10 * MINUTE).reload(TWO).run(HOUR)
+    assert story.told("shop") == [ELSEWHERE, "0:12:00 shop: db resolved (all alerts resolved)"]
+    assert story.told("team") == [
+        "0:02:00 team: db fires (first notification)",
+        "0:07:00 team: db resolved (all alerts resolved)",
+    ]
+
+
+def test_a_reload_repeats_no_resolve() -> None:
+    story = shop().resolve("db").run(10 * MINUTE)
+    for number in range(3):
+        story.reload(f"{TWO}# {number}\n").run(5 * MINUTE)
+    assert story.told() == [ELSEWHERE, "0:05:30 shop: db resolved (all alerts resolved)"]
+    assert story.head.present == 0
+
+
+def test_a_reload_begins_the_grid_anew() -> None:
+    story = shop().reload(TWO + "# x\n").run(MINUTE).fire("web", lease=LONG, service="shop").run(HOUR)
+    assert story.told()[1:] == ["0:07:00 shop: db, web fire (new alerts added)"], "and not at 0:05:30"
+
+
+def test_what_is_younger_than_group_wait_waits_again() -> None:
+    story = Story(TWO, is_strict=True).fire("db", lease=LONG, service="shop").run(20 * SECOND)
+    story.reload(TWO + "# x\n").run(HOUR)
+    assert story.told() == ["0:00:50 shop: db fires (first notification)"]
+
+
+def test_what_moved_away_leaves_nothing_that_it_could_be_merged_with() -> None:
+    story = shop().reload(ONE).run(SECOND).reload(TWO).run(SECOND).reload(ONE).run(HOUR)
+    assert story.told() == [ELSEWHERE, "0:02:00 team: db fires (first notification)"]
+    assert [stored.head.present for stored in story.groups.values() if stored.head] == [0, 1]
+
+
+def test_the_log_of_a_group_is_collected_every_quarter_of_an_hour() -> None:
+    # The page came 30 seconds after the start, and its entry expires 4 minutes later.
+    text = configuration(interval="14m", repeat="2m")
+    early = Story(text, is_strict=True).fire("db", lease=LONG).run(MINUTE).resolve("db").run(HOUR)
+    assert early.told()[1:] == ["0:14:30 team: db resolved (all alerts resolved)"]
+    late = Story(text, is_strict=True).run(2 * MINUTE).fire("db", lease=LONG).run(MINUTE).resolve("db").run(HOUR)
+    assert late.told()[1:] == [], "collected at 0:15:00, looked at at 0:16:30"
+    mended = Story(text).run(2 * MINUTE).fire("db", lease=LONG).run(MINUTE).resolve("db").run(HOUR)
+    assert mended.told()[1:] == ["0:16:30 team: db resolved (all alerts resolved)"]

@@ -284,11 +284,12 @@ def reasons(
     heard: Heard = HEARD,
     configuration: Configuration = CONFIGURATION,
     now: datetime = LATER,
+    is_strict: bool = False,
 ) -> list[tuple[Cause, str]]:
     """Why the last pair is no pair."""
     comparison = compared(ours, others, heard=heard, configuration=configuration, now=now)
     pair: Pair = comparison.pairs[-1]
-    found = why(pair, Context(configuration, comparison, Trail(trail), heard.since, now))
+    found = why(pair, Context(configuration, comparison, Trail(trail), heard.since, now, is_strict))
     return [(reason.cause, reason.words) for reason in found]
 
 
@@ -535,6 +536,16 @@ class TestBoth:
         self, ours: list[ShadowRecord], others: list[ShadowRecord], said: list[Cause]
     ) -> None:
         assert [cause for cause, _ in reasons(ours, others)] == said
+
+    def test_under_strict_nothing_waits_that_alertmanager_tells_at_once(self) -> None:
+        ours = [record(NOON + 30 * SECOND, ONE, reason=FIRST, since=NOON - HOUR)]
+        assert reasons(ours, [theirs(NOON, ONE)], is_strict=True) == []
+
+    @pytest.mark.parametrize("is_strict", [False, True])
+    def test_what_came_here_later_was_told_later(self, is_strict: bool) -> None:
+        ours = [record(NOON + 20 * SECOND, ONE, reason=FIRST, since=NOON - HOUR)]
+        found = reasons(ours, [theirs(NOON, ONE)], came(NOON + 19 * SECOND), is_strict=is_strict)
+        assert found == [(Cause.INPUT, "it came here only at 12:00:19, 19.0 s later")]
 
 
 @pytest.mark.parametrize(

@@ -106,8 +106,10 @@ def default(name: str, dot: str = ".") -> str:
 def test_every_built_in_template_renders(name: str) -> None:
     if name.startswith(("__tocsin_slack_", "__tocsin_markdown_alert", "__tocsin_html")):
         dot = '(dict "Alert" (index .Alerts 0) "Common" .CommonLabels.Names)'
-    elif name in ("__tocsin_what", "__tocsin_when"):
+    elif name in ("__tocsin_what", "__tocsin_what_plain", "__tocsin_when"):
         dot = "(index .Alerts 0)"
+    elif name == "__tocsin_plain":
+        dot = ".Receiver"
     elif name in ("__text_alert_list", "__text_alert_list_markdown", "pagerduty.default.instances"):
         dot = ".Alerts"
     else:
@@ -115,6 +117,11 @@ def test_every_built_in_template_renders(name: str) -> None:
     text = default(name, dot)
     assert "<no value>" not in text
     assert "{{" not in text
+
+
+def test_what_an_alert_says_is_no_link_in_markdown() -> None:
+    text = render('{{ template "__tocsin_plain" "[click](http://evil)" }}', data=BOTH)
+    assert text == "[click]\u200b(http://evil)"
 
 
 def test_the_built_in_templates_have_alertmanagers_names() -> None:

@@ -107,6 +107,29 @@ def test_a_good_one_takes_effect_whole_and_tells_only_whom_it_is_news_to(
         assert tocsin.get("/api/v1/ledger").json()["balanced"]
 
 
+def test_where_strict_the_way_back_tells_of_what_resolved_elsewhere(tmp_path: Path, receiver: Receiver) -> None:
+    there = configuration(receiver, "team other", "  routes:\n    - {receiver: other, matchers: ['team=\"db\"']}\n")
+    with Serving(tmp_path, there, ("--compat", "strict")) as tocsin:
+        fire(tocsin, "DiskFull", team="db")
+        eventually(lambda: told(receiver, "other") == [("DiskFull", "firing")], "the page")
+        tocsin.configure(configuration(receiver, "team other"))
+        assert tocsin.post("/-/reload").status == 200
+        eventually(lambda: told(receiver, "team") == [("DiskFull", "firing")], "the page after the move")
+        eventually(lambda: is_settled(tocsin), "it to be settled")
+        resolved = {"labels": {"alertname": "DiskFull", "team": "db"}, "endsAt": "2020-01-01T00:00:00Z"}
+        assert tocsin.post("/api/v2/alerts", [resolved]).status == 200
+        eventually(lambda: ("DiskFull", "resolved") in told(receiver, "team"), "the resolve")
+        eventually(lambda: is_settled(tocsin) and not listed(tocsin), "an empty group")
+        assert told(receiver, "other") == [("DiskFull", "firing")]
+        # The group that it was moved to has dropped it: a reload hands it out all the same.
+        tocsin.configure(there)
+        assert tocsin.post("/-/reload").status == 200
+        eventually(lambda: ("DiskFull", "resolved") in told(receiver, "other"), "the resolve where it fired first")
+        eventually(lambda: is_settled(tocsin), "all to be settled")
+        assert told(receiver, "team") == [("DiskFull", "firing"), ("DiskFull", "resolved")]
+        assert tocsin.get("/api/v1/ledger").json()["balanced"]
+
+
 def test_a_bad_one_leaves_the_old_in_force_and_says_why_with_line_and_key(tmp_path: Path, receiver: Receiver) -> None:
     good = configuration(receiver, "team")
     bad = good.replace("group_wait: 1s", "group_wait: soon").replace("receiver: team", "receiver: teem")

@@ -1,7 +1,8 @@
 """Recordings: what Alertmanager 0.25 paged in some scenarios, kept for when there is no Alertmanager at hand.
 
 Each file holds its whole scenario, so a generator that changes makes none of them stale.  They are made by
-`uv run python -m tests.differential --record --seeds 12` (and `--features all` for those that mute).
+`uv run python -m tests.differential --record --seeds 12` (and `--features all` for those that mute and those that
+reload; the latter are named after their kind).
 """
 
 from __future__ import annotations
