@@ -12,7 +12,17 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 # azure.core comes with any of the SDKs; msal, requests and cryptography with azure.identity.
-SDKS = {"azure.core", "azure.cosmos", "azure.identity", "azure.servicebus", "cryptography", "msal", "requests"}
+SDKS = {
+    "azure.core",
+    "azure.cosmos",
+    "azure.identity",
+    "azure.servicebus",
+    "cryptography",
+    "msal",
+    "requests",
+    "aiohttp",
+    "aiosmtplib",
+}
 ONE_MACHINE = {"adapters.sqlite", "devhost", "sqlite3", "uvicorn"}
 EMULATORS = {
     "TOCSIN_HOME": "azure",
