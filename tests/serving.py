@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import signal
@@ -9,18 +10,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from tests.standins.processes import AzureProcesses
+
 ROOT = Path(__file__).parent.parent
 
 READY_SECONDS = 30.0
 STOP_SECONDS = 20.0
 PORTS_TRIED = 3
+
+HOME = "TOCSIN_TEST_HOME"
+"""The environment variable that names the home of every Serving that does not name its own: `sqlite` or `azure`."""
 
 
 class NotServingError(AssertionError):
@@ -66,9 +72,12 @@ class Serving:
     """Variables beside those of the test run."""
     port: int = 0
     """Where it listens; 0 for a free port, which is known once it is ready."""
+    home: str = ""
+    """Where it keeps everything: `sqlite`, or `azure` for stand-ins of its folder's own; else see `HOME`."""
 
     def __post_init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
+        self.home = self.home or os.environ.get(HOME) or "sqlite"
 
     # --- from start to end ------------------------------------------------------------------------------------------
 
@@ -161,6 +170,12 @@ class Serving:
         return self.folder / "data"
 
     @property
+    def azure(self) -> AzureProcesses:
+        """The stand-ins of this folder, which a second Serving on it shares; running until `end_homes`."""
+        assert self.home == "azure"
+        return _azure_of(self.folder)
+
+    @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
@@ -192,11 +207,12 @@ class Serving:
             command += ["--config", str(self.configuration_file)]
         # Nothing of the settings of whoever runs the tests reaches it.
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
+        home = self.azure.environment if self.home == "azure" else {}
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self.arguments],
                 cwd=ROOT,  # this tree, whatever is installed
-                env={**inherited, "PYTHONUNBUFFERED": "1", **self.environment},
+                env={**inherited, **home, "PYTHONUNBUFFERED": "1", **self.environment},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -269,6 +285,41 @@ def eventually[T](ask: Callable[[], T], what: str, *, seconds: float = 10.0) -> 
         assert time.monotonic() < deadline, f"waited {seconds:g} s for {what}"
         time.sleep(0.02)
     return answer
+
+
+# --- homes ----------------------------------------------------------------------------------------------------------
+
+_homes: dict[Path, AzureProcesses] = {}
+"""The stand-ins that run, by the folder that they belong to."""
+
+
+def _azure_of(folder: Path) -> AzureProcesses:
+    found = _homes.get(folder)
+    if found is None:
+        found = AzureProcesses(folder / "azure")
+        found.start()
+        _homes[folder] = found
+    return found
+
+
+def running_homes() -> frozenset[Path]:
+    """The folders whose stand-ins run."""
+    return frozenset(_homes)
+
+
+def end_home(folder: Path) -> None:
+    """End the stand-ins of this folder, if it has any."""
+    if folder in _homes:
+        _homes.pop(folder).stop()
+
+
+def end_homes(*, kept: Collection[Path] = ()) -> None:
+    """End the stand-ins of all folders but these, and forget what they hold."""
+    for folder in _homes.keys() - set(kept):
+        end_home(folder)
+
+
+atexit.register(end_homes)
 
 
 def _free_port() -> int:

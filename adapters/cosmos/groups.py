@@ -6,10 +6,12 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncGenerator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any
+from weakref import WeakValueDictionary
 
 from adapters.cosmos.client import ConflictError, Cosmos, Item
 from adapters.cosmos.committing import commit, redo
@@ -56,6 +58,9 @@ GROUPS_AT_ONCE = 16
 
 HEADS_REMEMBERED = 5_000
 
+TURN_SECONDS = 30.0
+"""So long an event waits for those of its group that this process is folding."""
+
 WHOLE = "SELECT * FROM c WHERE c.type IN ('head', 'member', 'log')"
 OVERDUE = 'SELECT c["group"], c.due_at FROM c WHERE c.type = "head" AND c.due_at < @before'
 HOLDING = 'SELECT c["group"], c.dropped_at FROM c WHERE c.fingerprint = @name'
@@ -79,6 +84,7 @@ class CosmosGroupStore:
         self._heads: dict[GroupId, Head] = {}
         """As this process last wrote them: a guess at what a decision will want, never what it is made on."""
         self._owed: dict[GroupId, Cost] = {}
+        self._turns: WeakValueDictionary[GroupId, asyncio.Lock] = WeakValueDictionary()
         self._forgotten_before: datetime | None = None
 
     # --- deciding ---------------------------------------------------------------------------------------------------
@@ -91,7 +97,7 @@ class CosmosGroupStore:
         at_once = asyncio.Semaphore(GROUPS_AT_ONCE)
 
         async def fold(own: list[tuple[int, Transaction]]) -> None:
-            async with at_once:
+            async with at_once, self._turn(own[0][1].group_id):
                 for place, transaction in own:
                     with billed() as bill:
                         left[place] = await self._transact(transaction, bill)
@@ -100,6 +106,20 @@ class CosmosGroupStore:
         results = await asyncio.gather(*map(fold, of_group.values()), return_exceptions=True)
         _raise_first([result for result in results if result is not None])
         return [outgone for part in left for outgone in part]
+
+    @asynccontextmanager
+    async def _turn(self, group_id: GroupId) -> AsyncGenerator[None]:
+        """One at a time of this process: alerts, tick and result of one group would overtake each other for nothing."""
+        turn = self._turns.setdefault(group_id, asyncio.Lock())
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await turn.acquire()
+        except TimeoutError as error:
+            raise UnavailableError(f"the store is slow: other events of group {group_id} are under way") from error
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def _transact(self, transaction: Transaction, bill: Bill) -> Sequence[Outgone]:
         unsure: dict[str, Sequence[Outgone]] = {}

@@ -1,19 +1,19 @@
-"""Stored: what a Tocsin that has ended left in its SQLite file, and the pure core replaying it."""
+"""Stored: what a Tocsin that has ended left in its home, and the pure core replaying it."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from adapters.documents import decode
+from azure.cosmos.aio import CosmosClient
+
+from adapters.cosmos.containers import GROUPS
+from adapters.cosmos.partition import read_member
+from adapters.documents import decode, extract
 from adapters.sqlite.groups import SqliteGroupStore
 from adapters.sqlite.journal import Journal
 from adapters.sqlite.sources import SqliteSourceStore
@@ -25,6 +25,8 @@ from domain.labels import Fingerprint
 from domain.notifications import Delivery, NotificationLog
 from domain.routing import GroupId
 from domain.situations import Situation
+from tests.serving import Serving
+from tests.standins.processes import AzureProcesses
 
 
 @dataclass
@@ -39,9 +41,61 @@ class Stored:
     ledger: dict[str, int] = field(default_factory=dict)
 
 
-def read(data: Path) -> Stored:
-    """Read the file in this folder as the next start would; nobody else may have it open."""
+def read(tocsin: Serving) -> Stored:
+    """Read everything, as the next start would; it must have ended."""
+    assert not tocsin.is_running
+    return read_azure(tocsin.azure) if tocsin.home == "azure" else _read_sqlite(tocsin.data)
 
+
+def read_azure(azure: AzureProcesses) -> Stored:
+    """The same from stand-ins; whatever wrote to them must have ended."""
+
+    async def read_all() -> Stored:
+        stored, tally = Stored(), Tally()
+        beginning = datetime.fromtimestamp(0, UTC)
+        numbered: list[tuple[int, LogEntry]] = []
+        async with CosmosClient(azure.cosmos_url, credential=azure.cosmos_key) as client:
+            groups = client.get_database_client("tocsin").get_container_client(GROUPS.name)
+            async for item in groups.query_items("SELECT * FROM c"):
+                id = GroupId(item["group"])
+                match item["type"]:
+                    case "head":
+                        assert "redo" not in item, f"half of a commit to group {id} is left"
+                        stored.heads[id] = extract(Head, item["body"])
+                        tally = add(tally, Tally(**item["tally"]))
+                    case "member":
+                        if (member := read_member(item, beginning)) is not None:
+                            stored.members.setdefault(id, {})[member.alert.fingerprint] = member
+                    case "log":
+                        log = extract(NotificationLog, item["body"])
+                        stored.logs.setdefault(id, {})[log.integration] = log
+                    case "entry":
+                        numbered.append((item["number"], extract(LogEntry, item["body"])))
+                    case _:
+                        pass
+        for _, entry in sorted(numbered, key=lambda pair: pair[0]):
+            stored.entries.setdefault(entry.group_id, []).append(entry)
+        stored.ledger = {name: getattr(tally, name) for name in ("folded", *_TOLD)}
+        return stored
+
+    return asyncio.run(read_all())
+
+
+def outbox(azure: AzureProcesses) -> int:
+    """How much is committed that has not been sent, or not been forgotten since."""
+
+    async def count() -> int:
+        async with CosmosClient(azure.cosmos_url, credential=azure.cosmos_key) as client:
+            groups = client.get_database_client("tocsin").get_container_client(GROUPS.name)
+            return len([item async for item in groups.query_items("SELECT c.id FROM c WHERE c.type = 'outbox'")])
+
+    return asyncio.run(count())
+
+
+_TOLD = ("due", "delivered", "failed", "superseded")
+
+
+def _read_sqlite(data: Path) -> Stored:
     async def read_all() -> Stored:
         journal = Journal(data / "tocsin.db")
         groups = SqliteGroupStore(journal, SqliteSourceStore(journal), time.time)
@@ -108,7 +162,10 @@ def _ask(state: GroupState, event: Event, situation: Situation, now: datetime) -
     while isinstance(answer := decide(shown, event, situation, now), Wanted):
         names = state.members.keys() if answer.members is None else shown.members.keys() | answer.members
         members = {name: state.members[name] for name in names if name in state.members}
-        shown = GroupState(state.head, members, state.logs, is_complete=answer.members is None)
+        # Where there are rules of inhibition, nothing was muted by them.
+        sources = {**shown.sources, **{key: {} for key in answer.sources}}
+        is_complete = shown.is_complete or answer.members is None
+        shown = GroupState(state.head, members, state.logs, is_complete, sources)
     return answer
 
 
@@ -164,29 +221,6 @@ def check_replay(stored: Stored, *texts: str) -> dict[GroupId, Replayed]:
         assert stored.logs.get(id, {}) == group.state.logs
         total = add(total, group.tally)
     assert stored.heads.keys() == replayed.keys()
-    counted = {name: stored.ledger.get(name, 0) for name in ("folded", "due", "delivered", "failed", "superseded")}
+    counted = {name: stored.ledger.get(name, 0) for name in ("folded", *_TOLD)}
     assert counted == {name: getattr(total, name) for name in counted}
     return replayed
-
-
-# --- planting -------------------------------------------------------------------------------------------------------
-
-
-@contextmanager
-def opened(data: Path) -> Iterator[sqlite3.Connection]:
-    """The file of a Tocsin that is stopped, to change it behind its back; committed at the end."""
-    with closing(sqlite3.connect(data / "tocsin.db")) as db, db:
-        yield db
-
-
-def plant_message(data: Path, queue: str, body: Any, *, session: str | None = None, size: int = 0) -> None:
-    """Put a message into a queue of a Tocsin that is stopped; bytes as they are, anything else as JSON."""
-    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
-    with opened(data) as db:
-        (number,) = db.execute(
-            "select coalesce(max(number), 0) from (select number from messages union all select number from parcels)"
-        ).fetchone()
-        db.execute(
-            "insert into messages values (?, ?, ?, '', 0, ?, 0, ?, ?)",
-            (number + 1, queue, session, time.time(), size, encoded),
-        )

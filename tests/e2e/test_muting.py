@@ -17,7 +17,8 @@ import pytest
 from tests.e2e.receiver import Page, Receiver
 from tests.serving import Serving, eventually
 
-NOISE = 5_000
+NOISE = {"sqlite": 5_000, "azure": 300}
+"""Groups before the one that is looked at: some seconds of work."""
 NOISE_AT_ONCE = 500
 
 RULE = "inhibit_rules: [{source_matchers: [role=source], target_matchers: [role=target], equal: [cluster]}]\n"
@@ -85,8 +86,10 @@ def names(receiver: Receiver) -> list[set[str]]:
 
 
 def make_noise(tocsin: Serving, begun: threading.Event) -> None:
-    for first in range(0, NOISE, NOISE_AT_ONCE):
-        fire(tocsin, *[labels(str(n), f"Noise-{n}", noise="x") for n in range(first, first + NOISE_AT_ONCE)])
+    count = NOISE[tocsin.home]
+    for first in range(0, count, NOISE_AT_ONCE):
+        last = min(first + NOISE_AT_ONCE, count)
+        fire(tocsin, *[labels(str(n), f"Noise-{n}", noise="x") for n in range(first, last)])
         begun.set()
 
 
@@ -103,7 +106,7 @@ def test_a_source_acknowledged_before_the_flush_is_seen_under_a_backlog(tmp_path
             assert page.names("instance") == {"witness"}
         finally:
             noise.join()
-        assert tocsin.get("/api/v1/ledger").json()["accepted"] >= NOISE
+        assert tocsin.get("/api/v1/ledger").json()["accepted"] >= NOISE[tocsin.home]
         eventually(lambda: tocsin.get("/api/v1/ledger").json()["waiting"] == 0, "the backlog", seconds=60)
         assert names(receiver) == [{"witness"}]
         fire(tocsin, SOURCE, resolved=True)
@@ -234,5 +237,5 @@ def test_a_route_out_of_hours_keeps_silent_until_its_hours_change(tmp_path: Path
 
 def is_flushed(tocsin: Serving) -> bool:
     """Whether the trail of the one incident says that it was looked at."""
-    (incident,) = tocsin.get("/api/v1/incidents").json()["incidents"]
-    return "always" in tocsin.get(f"/api/v1/incidents/{incident['id']}").text
+    incidents = tocsin.get("/api/v1/incidents").json()["incidents"]
+    return any("always" in tocsin.get(f"/api/v1/incidents/{incident['id']}").text for incident in incidents)

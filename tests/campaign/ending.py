@@ -1,0 +1,101 @@
+"""Ending: what must be so once all trouble is over."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
+
+from domain.routing import GroupId
+from tests.e2e import stored
+from tests.e2e.accounts import (
+    again_due_in,
+    by_place,
+    check_acknowledged,
+    check_due,
+    check_folded,
+    check_listed,
+    wait_until_settled,
+)
+from tests.e2e.load import Sender
+from tests.e2e.receiver import Page
+from tests.serving import Serving, eventually
+from tests.standins.processes import AzureProcesses
+
+QUIET_SECONDS = 3.0
+"""More than a group's interval: whatever is due comes within it."""
+OUTBOX_SECONDS = 30.0
+
+
+def settle_and_check(
+    tocsin: Serving,
+    azure: AzureProcesses,
+    told: Callable[[], Sequence[Page]],
+    senders: Sequence[Sender],
+    seconds: float,
+) -> None:
+    """Everything is told within these seconds; then nothing is left anywhere, and nothing more comes."""
+    wait_until_settled(tocsin, told, senders, seconds)
+    eventually(lambda: not stored.outbox(azure), "the outboxes to be empty", seconds=OUTBOX_SECONDS)
+    quiet_from = len(told())
+    time.sleep(QUIET_SECONDS)
+    assert len(told()) == quiet_from, "pages came although everything had been told"
+    check_listed(tocsin, senders)
+    assert tocsin.get("/api/v1/dead-letters").json()["dead_letters"] == []
+    ledger = tocsin.get("/api/v1/ledger").json()
+    assert ledger["balanced"], ledger
+    assert (ledger["waiting"], ledger["parked"], ledger["pending"]) == (0, 0, 0)
+    assert _errors(tocsin.output) == Counter()
+
+
+def check_stored(
+    azure: AzureProcesses, text: str, senders: Sequence[Sender], told: Sequence[Page], ledger: Mapping[str, int]
+) -> Mapping[GroupId, stored.Replayed]:
+    """What was acknowledged is stored, it is what the pure core makes of it, and what came was due."""
+    kept = stored.read_azure(azure)
+    replayed = stored.check_replay(kept, text)
+    check_acknowledged(kept, senders, text)
+    check_folded(kept, senders, text)
+    assert ledger["folded"] == kept.ledger["folded"]
+    check_due(by_place(told), replayed)
+    return replayed
+
+
+def repetitions(pages: Sequence[Page], replayed: Mapping[GroupId, stored.Replayed]) -> Counter[str]:
+    """How many pages came twice in a row, by why they may.
+
+    What the core had due twice in a row is what it could not know to have been told: its result came too late.
+    """
+    found: Counter[str] = Counter()
+    sequences = by_place(pages)
+    for group in replayed.values():
+        assert group.state.head is not None
+        place = group.state.head.receiver, group.state.head.labels["service"]
+        again_due = again_due_in(group)
+        for page, again in pairwise(sequences.get(place, [])):
+            content = (page.firing, page.resolved)
+            if content != (again.firing, again.resolved):
+                continue
+            if not page.is_taken:
+                found["not answered"] += 1
+            elif content in again_due:
+                again_due.remove(content)
+                found["not recorded in time"] += 1
+            else:
+                found["after a fault"] += 1
+    return found
+
+
+def _errors(output: str) -> Counter[str]:
+    """What was logged as an error; whatever fails outside must come out as UnavailableError, and come again."""
+    lines = [json.loads(line) for line in output.splitlines() if line.startswith("{")]
+    return Counter(
+        f"{line['logger']}: {line['message']}: {last}"
+        for line in lines
+        if line["level"] in ("error", "critical") and line["logger"].startswith("tocsin")
+        for last in [(line.get("exception", "").strip().splitlines() or [""])[-1]]
+        if not re.search(r"Un(available|sure)Error: ", last)
+    )

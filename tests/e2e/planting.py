@@ -1,0 +1,61 @@
+"""Planting: messages behind the back of a Tocsin that is stopped."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import time
+from contextlib import closing
+from typing import Any
+
+from azure.servicebus import ServiceBusClient, ServiceBusMessage
+
+from tests.serving import Serving
+
+RECEIVE_SECONDS = 10.0
+
+
+def plant_message(tocsin: Serving, queue: str, body: Any, *, session: str | None = None, size: int = 0) -> None:
+    """Put a message into a queue; bytes as they are, anything else as JSON.
+
+    Of a message in `groups` the size counts as accepted, as if a door had sent it.
+    """
+    encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
+    if tocsin.home == "azure":
+        message = ServiceBusMessage(encoded, session_id=session, application_properties={"size": size})
+        with _service_bus(tocsin) as client, client.get_queue_sender(queue) as sender:
+            sender.send_messages(message)
+        return
+    with closing(sqlite3.connect(tocsin.data / "tocsin.db")) as db, db:
+        (number,) = db.execute(
+            "select coalesce(max(number), 0) from (select number from messages union all select number from parcels)"
+        ).fetchone()
+        db.execute(
+            "insert into messages values (?, ?, ?, '', 0, ?, 0, ?, ?)",
+            (number + 1, queue, session, time.time(), size, encoded),
+        )
+        if queue == "groups":
+            db.execute(
+                "insert into ledger values ('accepted', ?) on conflict do update set count = count + excluded.count",
+                (size,),
+            )
+
+
+def plant_dead_letter(tocsin: Serving, queue: str, body: bytes, reason: str) -> None:
+    """Put a message among those that the queue gave up on."""
+    if tocsin.home == "azure":
+        plant_message(tocsin, queue, body)
+        with _service_bus(tocsin) as client, client.get_queue_receiver(queue) as receiver:
+            (message,) = receiver.receive_messages(max_wait_time=RECEIVE_SECONDS)
+            receiver.dead_letter_message(message, reason=reason)
+        return
+    with closing(sqlite3.connect(tocsin.data / "tocsin.db")) as db, db:
+        db.execute(
+            "insert into dead_letters (queue, session, kind, reason, at, delivery_count, size, body)"
+            " values (?, null, 'dead', ?, ?, 1000, 0, ?)",
+            (queue, reason, time.time(), body),
+        )
+
+
+def _service_bus(tocsin: Serving) -> ServiceBusClient:
+    return ServiceBusClient.from_connection_string(tocsin.azure.service_bus)
