@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
+from weakref import WeakValueDictionary
 
 from domain.configuration import Integration, Receiver
 from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
 from domain.explaining import printable
 from domain.notifications import Delivery, Notification, Notifier, Outcome
+from domain.routing import GroupId
 from domain.trial import trial_notifications
 
 log = logging.getLogger("tocsin.delivery")
@@ -41,6 +43,8 @@ QUICK = timedelta(seconds=1)
 FIRST_POSTPONEMENT = timedelta(seconds=1)
 LONGEST_POSTPONEMENT = timedelta(seconds=15)
 """Also how long after a receiver's recovery the last of its deliveries is back, if it keeps up with them."""
+
+OUTCOMES_REMEMBERED = 10_000
 
 FIRST_PROBE_PAUSE = timedelta(seconds=1)
 LONGEST_PROBE_PAUSE = timedelta(seconds=5)
@@ -88,15 +92,34 @@ class Deliverer:
         self._waiting = waiting
         self._failures_to_open = failures_to_open
         self._lines: dict[tuple[str, int, Integration], _Line] = {}
+        self._outcomes: dict[tuple[GroupId, str, str], Outcome] = {}
+        """Of the latest deliveries: one whose outcome could not be folded, or whose message came twice, asks again."""
+        self._turns: WeakValueDictionary[tuple[GroupId, str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def deliver(
         self, delivery: Delivery, integration: Integration, templates: Templates = ()
     ) -> Outcome | Postponed:
         """Make one round for the delivery; `integration` is the one it names, in the configuration it names.
 
+        One that has ended is not told again by this process, only its outcome is.
+
         Returns:
             How it ended, or until when it is postponed.  Every text names the receiver and holds no secret.
         """
+        name = delivery.group_id, delivery.id, delivery.notification.receiver
+        async with self._turns.setdefault(name, asyncio.Lock()):
+            result: Outcome | Postponed | None = self._outcomes.get(name)
+            if result is None:
+                result = await self._deliver_once(delivery, integration, templates)
+                if isinstance(result, Outcome):
+                    self._outcomes[name] = result
+                    if len(self._outcomes) > OUTCOMES_REMEMBERED:
+                        del self._outcomes[next(iter(self._outcomes))]
+            return result
+
+    async def _deliver_once(
+        self, delivery: Delivery, integration: Integration, templates: Templates
+    ) -> Outcome | Postponed:
         key = (delivery.notification.receiver, delivery.integration, integration)
         line = self._lines.get(key)
         if line is None:

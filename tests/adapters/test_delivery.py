@@ -170,6 +170,20 @@ def test_a_refusal_settles_it_without_another_attempt() -> None:
     assert len(receiver.asked_at) == 1
 
 
+@pytest.mark.parametrize("answer", [healthy, refusing])
+def test_one_whose_result_could_not_be_recorded_is_not_told_twice(answer: Callable[[], Awaitable[str]]) -> None:
+    receiver = Receiver(answer)
+    policy = deliverer(receiver)
+
+    async def again_and_again() -> list[Outcome | Postponed]:
+        one_by_one = [await policy.deliver(delivery(), HOOK) for _ in range(3)]
+        return one_by_one + list(await asyncio.gather(*[policy.deliver(delivery("2"), HOOK) for _ in range(3)]))
+
+    outcomes = run(again_and_again())
+    assert len(receiver.asked_at) == 2
+    assert len(set(outcomes)) == 1
+
+
 def test_a_quick_failure_is_tried_again_at_once() -> None:
     receiver = Receiver(one_after_another(dead, healthy))
     result = run(deliverer(receiver).deliver(delivery(), HOOK))

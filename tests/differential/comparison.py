@@ -31,8 +31,8 @@ AZURE_TOLERANCE = 0.500
 """The same for Tocsin on the stand-ins of Cosmos DB and Service Bus; still less than the second between two ticks.
 
 A page is four round trips of the SDKs there, which share two cores with three servers: 50 to 100 ms, so 16 of 20 seeds
-keep to 150 ms.  The first page of a process, which opens its links, came up to 190 ms after the oracle's, and those that
-follow a reload, where all groups move at once, up to 470 ms.
+keep to 150 ms.  The first page of a process, which opens its links, came up to 190 ms after the oracle's, and those
+that follow a reload, where all groups move at once, up to 470 ms.
 """
 MOST_SPREAD = 0.150
 """An oracle that spreads more than this runs on a machine that is too busy to compare anything."""

@@ -20,6 +20,9 @@ from domain.times import print_instant
 INSTANCES = 6
 LEASE = timedelta(hours=1)
 
+REFUSED_SECONDS = 0.3
+"""After a 503; shorter than its Retry-After, but no siege."""
+
 SEVERITIES = ("critical", "warning", "warning")
 """Of the instances, in turn."""
 
@@ -150,6 +153,7 @@ class Sender:
                 assert response.status == 503, f"{response.status}: {answer!r}"
                 assert int(response.headers["Retry-After"]) > 0
                 self.refused += 1
+                time.sleep(REFUSED_SECONDS)
             except (OSError, HTTPException):
                 self.unanswered += 1
                 self.connection.close()

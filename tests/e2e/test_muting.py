@@ -113,6 +113,7 @@ def test_a_source_acknowledged_before_the_flush_is_seen_under_a_backlog(tmp_path
         assert page_with(receiver, "target").names("instance") == {"target", "witness"}
 
 
+@pytest.mark.usefixtures("home")
 def test_a_source_outlives_the_process_that_took_it_in(tmp_path: Path, receiver: Receiver) -> None:
     with Serving(tmp_path, configuration(receiver, RULE)) as tocsin:
         fire(tocsin, SOURCE)
@@ -166,6 +167,7 @@ def silence(tocsin: Serving, instance: str, **changes: Any) -> str:
         pytest.param(("--compat", "strict"), [], id="strict: nothing, until something else is news"),
     ],
 )
+@pytest.mark.usefixtures("home")
 def test_a_silence_that_ends_while_the_alert_fires(
     tmp_path: Path, receiver: Receiver, compat: Sequence[str], again: list[set[str]]
 ) -> None:

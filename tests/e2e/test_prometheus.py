@@ -155,6 +155,7 @@ def test_one_page_when_the_rule_fires_and_one_resolve_when_it_clears(
         assert "TooHot" not in _amtool(program, tocsin, "alert", "query", "--output=simple")
 
 
+@pytest.mark.usefixtures("home")
 def test_an_alert_added_by_amtool_is_shown_at_once_and_paged(tmp_path: Path, program: Callable[[str], Path]) -> None:
     with (
         Receiver() as receiver,

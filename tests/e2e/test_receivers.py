@@ -24,7 +24,7 @@ GROUPS = 30
 """For each receiver in trouble: more than it is told of at once."""
 
 GROUP_WAIT_SECONDS = 1.0
-MARGIN_SECONDS = 2.0
+MARGIN_SECONDS = {"sqlite": 2.0, "azure": 5.0}
 """How much later than due a healthy receiver's page may come while the others fail, on two busy cores."""
 
 RECOVERY_SECONDS = 30.0
@@ -93,6 +93,7 @@ def receivers() -> Iterator[tuple[Receiver, Receiver]]:
         yield stack.enter_context(Receiver()), stack.enter_context(Receiver())
 
 
+@pytest.mark.usefixtures("home")
 def test_a_receiver_in_trouble_delays_no_other_and_hears_everything_once_it_is_back(
     tmp_path: Path, receivers: tuple[Receiver, Receiver]
 ) -> None:
@@ -122,7 +123,7 @@ def test_a_receiver_in_trouble_delays_no_other_and_hears_everything_once_it_is_b
             at = post(tocsin, "healthy", range(number, number + 1), "a")
             wait_for_pages(receiver, "healthy", number + 1)
             late = receiver.taken("/healthy")[-1].arrived_at - at - GROUP_WAIT_SECONDS
-            assert late < MARGIN_SECONDS, f"page {number} came {late:.2f} s after it was due"
+            assert late < MARGIN_SECONDS[tocsin.home], f"page {number} came {late:.2f} s after it was due"
         for team in BAD:
             if team != "slow":
                 assert told(_of(team, receivers), team) == first, f"{team} took a page, though it was in trouble"
@@ -175,6 +176,7 @@ def listed(tocsin: Serving) -> Any:
 LATE = json.dumps([{"labels": {"alertname": "Late", "team": "healthy", "service": "late"}}]).encode()
 
 
+@pytest.mark.usefixtures("home")
 def test_a_message_that_nobody_can_read_is_parked_with_its_reason_and_holds_nothing_up(
     tmp_path: Path, receivers: tuple[Receiver, Receiver]
 ) -> None:
@@ -192,7 +194,7 @@ def test_a_message_that_nobody_can_read_is_parked_with_its_reason_and_holds_noth
         at = post(tocsin, "healthy", range(8), "a")  # through the same sessions
         eventually(lambda: set(map(str, range(8))) <= told(receiver, "healthy").keys(), "the pages behind them")
         arrivals = [page.arrived_at for page in receiver.taken() if page.group["service"] != "in"]
-        assert max(arrivals) - at < GROUP_WAIT_SECONDS + MARGIN_SECONDS
+        assert max(arrivals) - at < GROUP_WAIT_SECONDS + MARGIN_SECONDS[tocsin.home]
         eventually(lambda: "in" in told(receiver, "healthy"), "the page of the good alert of the intake")
 
         letters = eventually(lambda: letters if len(letters := listed(tocsin)) == 68 else [], "all to be parked")
