@@ -1,11 +1,11 @@
 """The fault campaign: under load every kind of call to Cosmos DB and Service Bus fails, in every way, by a seed.
 
-`TOCSIN_FAULTS=1000` is the long run, of some minutes; `TOCSIN_SEED=…` draws the same faults again, at other moments.
+`TOCSIN_FAULTS=100` takes a minute, `TOCSIN_FAULTS=1000` some ten, with nothing beside it on the machine: a storm that
+finds no processor time is no test of anything.  `TOCSIN_SEED=…` draws the same faults again, at other moments.
 
 What may come twice, judged page by page from what the receivers heard: a page whose first copy was not answered with
 success, for nobody could know that it had been read; and one whose result could not be recorded before the next flush,
-which the pure core then calls due again, and the replay shows that.  Anything else is charged to a fault that hit the
-recording of a result, each fault at most once.
+which the pure core then calls due again, as the replay shows.  Nothing else may.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.e2e.receiver import CUT, Behaviour, Page, Receiver, failing, slow
 from tests.serving import Serving
 from tests.standins.processes import AzureProcesses
 
-FAULTS = int(os.environ.get("TOCSIN_FAULTS", "100"))
+FAULTS = int(os.environ.get("TOCSIN_FAULTS", "0"))
 SEED = int(os.environ.get("TOCSIN_SEED") or Random().randrange(2**32))
 
 STORM_SECONDS = 60.0 + FAULTS
@@ -44,12 +44,16 @@ QUEUES = {
     "deliveries": {"max_delivery_count": 1000, "lock_seconds": LOCK_SECONDS, "duplicate_window_seconds": 600},
 }
 
+INTERVAL = "5s"
+"""Of the groups.  A machine that is late by more than this flushes for each tick that came twice."""
+
 INHIBITION = (
     "inhibit_rules: [{source_matchers: [alertname=Outage], target_matchers: [alertname=Down], equal: [zone]}]\n"
 )
 """Mutes nobody, for only the sources have a zone; yet each is stored, and each flush asks for them."""
 
 
+@pytest.mark.skipif(not FAULTS, reason="a campaign of its own: TOCSIN_FAULTS=100")
 @pytest.mark.timeout(STORM_SECONDS + SETTLE_SECONDS + 120)
 def test_whatever_fails_nothing_is_lost_and_all_is_told(tmp_path: Path) -> None:
     print(f"TOCSIN_SEED={SEED} TOCSIN_FAULTS={FAULTS}")
@@ -59,7 +63,7 @@ def test_whatever_fails_nothing_is_lost_and_all_is_told(tmp_path: Path) -> None:
         receiver.behave_always(lambda path: _mood(moods))
         urls = {"team": receiver.url("/team"), "audit": receiver.url("/audit"), "dead": dead.url("/dead")}
         dead.refuse()
-        text = configuration(urls, rest=INHIBITION)
+        text = configuration(urls, interval=INTERVAL, rest=INHIBITION)
         with Serving(tmp_path / "tocsin", text, home="sqlite", environment=azure.environment) as tocsin:
             senders = _senders(tocsin.port, random)
             storm = Storm(azure, random, FAULTS)
@@ -87,7 +91,7 @@ def test_whatever_fails_nothing_is_lost_and_all_is_told(tmp_path: Path) -> None:
         )
         for name, count in sorted(storm.struck.items()):
             print(f"{count:5} {name}")
-        assert twice["after a fault"] <= storm.count
+        assert twice["for no reason"] == 0
 
 
 def _senders(port: int, random: Random) -> list[Sender]:
@@ -95,11 +99,11 @@ def _senders(port: int, random: Random) -> list[Sender]:
         return Sender(port, Random(random.random()), services, patience_seconds=PATIENCE_SECONDS, **options)
 
     return [
-        *[sender([f"{name}-{number}" for number in range(6)], longest_pause_seconds=2.0) for name in "abcd"],
+        *[sender([f"{name}-{number}" for number in range(6)], longest_pause_seconds=3.0) for name in "ab"],
         sender(
             [f"e-{number}" for number in range(4)],
             severities=("info", "critical", "warning"),
-            longest_pause_seconds=2.0,
+            longest_pause_seconds=3.0,
         ),
         sender(["sources"], longest_pause_seconds=1.0, more_labels={"alertname": "Outage", "zone": "a"}),
         # Its messages are too long for Service Bus.

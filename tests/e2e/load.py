@@ -33,13 +33,13 @@ type Place = tuple[str, str]
 """A receiver, and the service that one of its groups is about."""
 
 
-def configuration(urls: dict[str, str], *, rest: str = "") -> str:
+def configuration(urls: dict[str, str], *, interval: str = "2s", rest: str = "") -> str:
     """An alertmanager.yml that tells the receivers at these addresses; `dead` may be missing."""
     dead = '    - {receiver: dead, matchers: [severity="info"]}\n' if "dead" in urls else ""
     receivers = "".join(f'  - {{name: {name}, webhook_configs: [{{url: "{url}"}}]}}\n' for name, url in urls.items())
     return (
         "route:\n  receiver: team\n  group_by: [service]\n"
-        "  group_wait: 1s\n  group_interval: 2s\n  repeat_interval: 12h\n  routes:\n"
+        f"  group_wait: 1s\n  group_interval: {interval}\n  repeat_interval: 12h\n  routes:\n"
         f'{dead}    - {{receiver: audit, matchers: [severity="critical"], continue: true}}\n    - {{receiver: team}}\n'
         f"receivers:\n{receivers}{rest}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -15,29 +16,38 @@ from tests.serving import Serving
 RECEIVE_SECONDS = 10.0
 
 
-def plant_message(tocsin: Serving, queue: str, body: Any, *, session: str | None = None, size: int = 0) -> None:
-    """Put a message into a queue; bytes as they are, anything else as JSON.
+def plant_message(tocsin: Serving, queue: str, body: Any) -> None:
+    """Put a message into a queue without sessions; bytes as they are, anything else as JSON."""
+    _plant(tocsin, queue, [None], body, size=0)
 
-    Of a message in `groups` the size counts as accepted, as if a door had sent it.
-    """
+
+def plant_in_sessions(tocsin: Serving, sessions: Iterable[str], body: Any, *, size: int) -> None:
+    """Put the message into these sessions of `groups`; its size counts as accepted, as if a door had sent it."""
+    _plant(tocsin, "groups", list(sessions), body, size=size)
+
+
+def _plant(tocsin: Serving, queue: str, sessions: Sequence[str | None], body: Any, *, size: int) -> None:
     encoded = body if isinstance(body, bytes) else json.dumps(body).encode()
     if tocsin.home == "azure":
-        message = ServiceBusMessage(encoded, session_id=session, application_properties={"size": size})
+        properties: dict[str | bytes, Any] = {"size": size}
+        messages = [ServiceBusMessage(encoded, session_id=one, application_properties=properties) for one in sessions]
         with _service_bus(tocsin) as client, client.get_queue_sender(queue) as sender:
-            sender.send_messages(message)
+            for message in messages:
+                sender.send_messages(message)
         return
     with closing(sqlite3.connect(tocsin.data / "tocsin.db")) as db, db:
         (number,) = db.execute(
             "select coalesce(max(number), 0) from (select number from messages union all select number from parcels)"
         ).fetchone()
-        db.execute(
-            "insert into messages values (?, ?, ?, '', 0, ?, 0, ?, ?)",
-            (number + 1, queue, session, time.time(), size, encoded),
-        )
-        if queue == "groups":
+        for place, session in enumerate(sessions, start=1):
+            db.execute(
+                "insert into messages values (?, ?, ?, '', 0, ?, 0, ?, ?)",
+                (number + place, queue, session, time.time(), size, encoded),
+            )
+        if size:
             db.execute(
                 "insert into ledger values ('accepted', ?) on conflict do update set count = count + excluded.count",
-                (size,),
+                (size * len(sessions),),
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -36,6 +37,8 @@ def loaded(code: str) -> set[str]:
     run = subprocess.run(
         [sys.executable, "-c", f"{code}\nimport json, sys\nprint(json.dumps([*sys.modules]))"],
         cwd=ROOT,
+        # Coverage would measure this process too, and bring modules of its own.
+        env={name: value for name, value in os.environ.items() if not name.startswith(("COV_", "COVERAGE_"))},
         stdout=subprocess.PIPE,
         check=True,
     )
