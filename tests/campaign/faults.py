@@ -125,6 +125,9 @@ class Storm:
             fault["when"] = self.random.choice(("before", "after"))
         if fault["does"] in ("hang", "late"):
             fault["seconds"] = self._seconds()
+        if (place, fault["does"]) == ("settle", "hang"):
+            # Before, the stand-in would confirm at last what it has not done, and no broker does that.
+            fault["when"] = "after"
         return fault
 
     def _seconds(self) -> float:
