@@ -24,8 +24,12 @@ GROUPS = {"sqlite": 30, "azure": 6}
 """For each receiver in trouble: more than it is told of at once, or what the stand-ins keep up with on two cores."""
 
 GROUP_WAIT_SECONDS = 1.0
-MARGIN_SECONDS = {"sqlite": 2.0, "azure": 5.0}
-"""How much later than due a healthy receiver's page may come while the others fail, on two busy cores."""
+MARGIN_SECONDS = {"sqlite": 5.0, "azure": 20.0}
+"""How much later than due a healthy receiver's page may come while the others fail.
+
+The trouble lasts until the test ends it, so whatever comes meanwhile waited for none of them; the rest is two busy cores
+and the stand-ins.
+"""
 
 RECOVERY_SECONDS = 30.0
 """A deadline of ten seconds, a postponement of fifteen at most, and the next flush."""
