@@ -11,11 +11,12 @@ from types import MappingProxyType
 from typing import Literal
 
 from domain.alerts import Alert
-from domain.groups import LogEntry, Reason, ReasonCode
+from domain.groups import WITHHELD, LogEntry, Reason, ReasonCode
 from domain.labels import Fingerprint
+from domain.lifecycle import Action, Responded
 from domain.notifications import Settled
 
-type EventName = Literal["received", "tick", "result", "woken"]
+type EventName = Literal["received", "tick", "result", "woken", "response"]
 
 ALERTS_NAMED = 3
 """A clause names so many alerts; of more it says how many."""
@@ -46,6 +47,7 @@ _TRYING = frozenset(
         ReasonCode.UNSETTLED,
         ReasonCode.SUPERSEDED,
         ReasonCode.FAILED,
+        *WITHHELD,
     }
 )
 _LOOKED = frozenset(
@@ -56,6 +58,7 @@ _LOOKED = frozenset(
         ReasonCode.UNSETTLED,
         ReasonCode.ALL_MUTED,
         ReasonCode.NO_INTEGRATION,
+        *WITHHELD,
     }
 )
 _CHANGING = re.compile(r"(?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d|\d[\d.]* s\b|\d+ attempts")
@@ -67,9 +70,15 @@ class Explained:
 
     entry: LogEntry
     event: EventName
-    """What made the group decide: alerts came, it fell due, a delivery ended, or something outside changed."""
+    """What made the group decide: alerts came, it fell due, a delivery ended, something outside changed, or a person
+    did something about its incident."""
     clauses: tuple[str, ...]
     """Plain text without control characters, in the order of what happened; instants are UTC."""
+
+    @property
+    def actor(self) -> str:
+        """The person who did it, where one did; may be what a sender wrote, as the words may."""
+        return self.entry.responded.actor if self.entry.responded else ""
 
     @property
     def words(self) -> str:
@@ -150,6 +159,8 @@ def event_name(entry: LogEntry) -> EventName:
         return "received"
     if entry.settled is not None:
         return "result"
+    if entry.responded is not None:
+        return "response"
     return "woken" if entry.why else "tick"
 
 
@@ -244,6 +255,52 @@ def _clause(
             return f"placed anew under configuration {text}"
         case ReasonCode.MOVED:
             return f"{who} {'belongs' if is_one else 'belong'} to another group now"
+        case ReasonCode.RESPONDED:
+            return _response(entry.responded) if entry.responded else text
+        case ReasonCode.ACKNOWLEDGED:
+            return f"{told} is not told of {text}: {_person(reason.by)} has acknowledged it"
+        case ReasonCode.SNOOZED:
+            return f"{told} is not told of {text}: {_person(reason.by)} has snoozed it"
+        case ReasonCode.RESOLVED_BY_PERSON:
+            return f"{told} is not told of {text}: {_person(reason.by)} has resolved it"
+        case ReasonCode.ACKNOWLEDGEMENT_ENDED:
+            return f"the acknowledgement by {_person(reason.by)} has timed out: whoever was told is told again"
+        case ReasonCode.SNOOZE_ENDED:
+            return f"the snooze by {_person(reason.by)} is over: whoever was told is told again"
+        case ReasonCode.REOPENED:
+            return f"triggered again, though {_person(reason.by)} had resolved it: {who} began to fire"
+
+
+def _person(name: str) -> str:
+    return printable(name) or "somebody"
+
+
+def _response(event: Responded) -> str:
+    """What a person did, and why."""
+    who, to = _person(event.actor), printable(event.to)
+    until = clock(event.until, event.at) if event.until else ""
+    reason = f": {printable(event.reason)}" if event.reason else ""
+    what = ""
+    match event.action:
+        case Action.ACKNOWLEDGE:
+            what = f"acknowledged it, until {until} at the latest" if until else "acknowledged it"
+        case Action.UNACKNOWLEDGE:
+            what = "took the acknowledgement back: whoever was told is told again"
+        case Action.SNOOZE:
+            what = f"snoozed it until {until}"
+        case Action.UNSNOOZE:
+            what = "ended the snooze: whoever was told is told again"
+        case Action.RESOLVE:
+            what = "resolved it"
+        case Action.REOPEN:
+            what = "reopened it: whoever was told is told again"
+        case Action.ASSIGN:
+            what = f"assigned it to {to}" if to else "assigned it to nobody"
+        case Action.SEVERITY:
+            what = f"called it {to}" if to else "left its severity to its alerts"
+        case Action.NOTE:
+            what = "noted"
+    return f"{who} {what}{reason}"
 
 
 def _told(integration: int | None, called: Sequence[str]) -> str:
@@ -256,6 +313,8 @@ def _told(integration: int | None, called: Sequence[str]) -> str:
 def _outlook(entry: LogEntry, before: datetime | None) -> list[str]:
     """When the group is looked at again, where that has changed and nothing said so yet."""
     codes = {reason.code for reason in entry.reasons}
+    if entry.responded is not None and entry.responded.action is Action.NOTE:
+        return []  # it changes nothing, and may be about an incident that is over
     if entry.next_due_at is None:
         is_news = before is not None and ReasonCode.INCIDENT_RESOLVED not in codes
         return ["no further look is planned"] if is_news else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -15,7 +15,6 @@ from domain.labels import Fingerprint
 from domain.muting import Muting, hours, muting, source_keys
 from domain.notifications import (
     LOG_COLLECTION,
-    LOG_RETENTION,
     Delivery,
     Notification,
     NotificationLog,
@@ -30,6 +29,7 @@ from domain.notifications import (
 )
 from domain.routing import group_key
 from domain.silences import Silence
+from domain.withholding import believed_firing, droppable, end_in_time, is_in_hand, plan_repeat, withheld
 from domain.working import INSTANT, Working
 
 SHORTEST_DEADLINE = timedelta(seconds=10)
@@ -68,6 +68,8 @@ def schedule(work: Working, since: datetime) -> None:
     causes = [work.repeat_at + INSTANT] if work.repeat_at else []
     if work.earliest_end is not None:
         causes.append(work.earliest_end)
+    if work.response is not None:
+        causes += work.response.ends
     point = grid_after(work.flushed_at, interval, max(min(causes), since)) if causes else END_OF_TIME
     work.next_due_at = point if point < END_OF_TIME else None
 
@@ -87,6 +89,7 @@ def flush(work: Working, at: datetime) -> None:
     if work.wanted_sources:
         return
     work.has_muted = bool(muted)
+    end_in_time(work, firing)
     if not work.situation.is_strict:
         _forget(work, firing, resolved, muted)
     work.is_flushed = True
@@ -94,9 +97,9 @@ def flush(work: Working, at: datetime) -> None:
     work.has_news = _notify(work, firing, resolved, muted, at)
     work.is_flush_failed = False
     if not work.pending:
-        drop(work, resolved)
+        drop(work, droppable(work, resolved))
     work.earliest_end = min((work.lease_end(member) for member in firing), default=None)
-    _plan_repeat(work)
+    plan_repeat(work)
     schedule(work, at + INSTANT)
 
 
@@ -120,6 +123,7 @@ def settle(work: Working, result: Settled) -> None:
                 told_as=log.told_as,
                 moved=pack(unpack(log.moved) & unpack(pending.firing)),
                 moved_at=log.moved_at,
+                void=pending.void,
             )
         )
         work.say(ReasonCode.DELIVERED, result.detail, integration=result.integration)
@@ -129,20 +133,11 @@ def settle(work: Working, result: Settled) -> None:
         work.put_log(replace(log, pending=None))
         work.say(ReasonCode.FAILED, result.detail, integration=result.integration)
     if (over := pending.over) and not work.pending and not work.is_flush_failed:
-        told = (work.member(fingerprint) for fingerprint in over - _believed_firing(work))
+        told = (work.member(fingerprint) for fingerprint in over - believed_firing(work))
         drop(work, [member for member in told if member and not member.is_firing and member.dropped_at is None])
-    _plan_repeat(work)
+    plan_repeat(work)
     # A flush that is due already is not put off: its tick is late, or on its way.
     schedule(work, min(work.now, work.next_due_at or work.now))
-
-
-def _believed_firing(work: Working) -> frozenset[Fingerprint]:
-    """What an integration must still hear to be over: it was not asked while its last delivery was under way."""
-    believed: frozenset[Fingerprint] = frozenset()
-    for number, integration in enumerate(work.receiver.integrations):
-        if integration.send_resolved and (log := work.logs.get(number)):
-            believed |= unpack(log.firing)
-    return believed
 
 
 def drop(work: Working, members: Sequence[Member]) -> None:
@@ -295,12 +290,15 @@ def _notify(
             repeat_interval=work.route.repeat_interval,
             # The point that fell due, not the clock of a late tick: it may have made the log's entry expire (DD-11).
             at=work.flushed_at or at,
-            collected_at=_collected_at(work, at),
+            collected_at=_collected_at(work, log, at),
         )
         if why is None:
             is_known = _has_heard(work, number) and log is not None and _knows(log, resolved_names)
             is_untold = bool(resolved) and not firing and not is_known
             work.say(ReasonCode.NEVER_TOLD if is_untold else ReasonCode.NO_NEWS, integration=number)
+        elif (holding := withheld(work, why, log, firing_names)) is not None:
+            told = [*firing, *resolved] if integration.send_resolved else firing
+            work.say(holding[0], f"{_counted(firing, told)}: {why}", integration=number, by=holding[1])
         elif not firing and not integration.send_resolved:
             work.put_log(NotificationLog(number, at, resolved=pack(resolved_names)))
             work.say(ReasonCode.NOT_SENT, f"{why}; this receiver is not told of resolves", integration=number)
@@ -320,7 +318,7 @@ def _notify(
                 )
             )
             work.due += 1
-            reason = _in_words(why, log, firing_names)
+            reason = work.anew if firing and work.anew else _in_words(work, why, log, firing_names)
             work.say(ReasonCode.NOTIFY, f"{_counted(firing, told)}: {reason}", integration=number)
             pending.append(number)
     # The configuration may have lost an integration whose delivery is still under way.
@@ -329,9 +327,9 @@ def _notify(
     return is_any_unasked
 
 
-def _collected_at(work: Working, at: datetime) -> datetime | None:
+def _collected_at(work: Working, log: NotificationLog | None, at: datetime) -> datetime | None:
     """When Alertmanager, started when Tocsin last began to listen, would last have collected its log; see `news`."""
-    if not work.situation.is_strict:
+    if not work.situation.is_strict or is_in_hand(work, log):
         return None
     since = work.situation.listening_since
     return since + (at - since) // LOG_COLLECTION * LOG_COLLECTION
@@ -342,13 +340,15 @@ def _knows(log: NotificationLog, resolved: frozenset[Fingerprint]) -> bool:
     return bool(log.firing) or not resolved.isdisjoint(unpack(log.resolved))
 
 
-def _in_words(why: NotificationReason, log: NotificationLog | None, firing: frozenset[Fingerprint]) -> str:
+def _in_words(
+    work: Working, why: NotificationReason, log: NotificationLog | None, firing: frozenset[Fingerprint]
+) -> str:
     """Why, for the trail; the notification itself has Alertmanager's word, which knows no silence that ends."""
     if log is None or why not in (NotificationReason.FIRST, NotificationReason.NEW_ALERTS):
         return why
     void = unpack(log.void) & firing
-    # What a change of configuration has moved away and back is told anew as well.
-    anew = "no longer silenced" if log.moved_at is None else "to be told anew"
+    # What a change of configuration has moved away and back is told anew as well, and what people had in hand.
+    anew = "no longer silenced" if log.moved_at is None and work.response is None else "to be told anew"
     if not void:
         return why
     return anew if firing <= unpack(log.firing) else f"{anew}, and new alerts added"
@@ -401,11 +401,3 @@ def _counted(firing: list[Member], told: list[Member]) -> str:
     if not resolved:
         return f"{len(firing)} firing"
     return f"{len(firing)} firing and {resolved} resolved" if firing else f"{resolved} resolved"
-
-
-def _plan_repeat(work: Working) -> None:
-    count = len(work.receiver.integrations)  # the log of an integration that is gone repeats nothing
-    logs: Iterable[NotificationLog] = work.logs.values()
-    told = [log.sent_at for log in logs if log.sent_at is not None and log.firing and log.integration < count]
-    # An entry that has expired repeats too, as a first notification (DD-10).
-    work.repeat_at = min(told) + min(work.route.repeat_interval, LOG_RETENTION) if told else None

@@ -11,6 +11,7 @@ from typing import ClassVar, Protocol
 from domain.alerts import Alert
 from domain.inhibition import SourceKey, Sources
 from domain.labels import Fingerprint
+from domain.lifecycle import UNTOUCHED, Responded, Response, Status
 from domain.notifications import Delivery, NotificationLog, Settled
 from domain.routing import GroupAddress, GroupId, RouteId
 from domain.values import value
@@ -60,6 +61,20 @@ class Incident:
     """Notifications that arrived."""
     failed: int = 0
     """Notifications that did not: refused, or without a result by their deadline."""
+    response: Response | None = None
+    """None as long as nobody has done anything about it."""
+    severity: str = ""
+    """The highest label `severity` of what fires, as the last flush saw it; see `domain.lifecycle`."""
+
+    @property
+    def standing(self) -> Response:
+        """How people stand to it."""
+        return self.response or UNTOUCHED
+
+    @property
+    def status(self) -> Status:
+        """Over and resolved by a person are both `resolved`; `resolved_at` tells them apart."""
+        return self.standing.status if self.resolved_at is None else Status.RESOLVED
 
 
 @value
@@ -95,6 +110,8 @@ class Head:
     incident: Incident | None = None
     folded: Mapping[str, int] = field(default_factory=dict)
     """For each door the number of its last event folded here: a message seen twice is known by it."""
+    responded: tuple[str, ...] = ()
+    """The ids of the last responses, also to incidents that are over: one that comes twice is known by it."""
 
     @property
     def is_live(self) -> bool:
@@ -178,7 +195,7 @@ class Tick:
     names: ClassVar[Sequence[Fingerprint]] = ()
 
 
-type Event = Reported | Tick | Settled
+type Event = Reported | Tick | Settled | Responded
 
 
 # --- what a decision says -------------------------------------------------------------------------------------------
@@ -217,6 +234,17 @@ class ReasonCode(StrEnum):
     INCIDENT_RESOLVED = "incident_resolved"
     ROUTED_ANEW = "routed_anew"
     MOVED = "moved"
+    RESPONDED = "responded"
+    ACKNOWLEDGED = "acknowledged"
+    SNOOZED = "snoozed"
+    RESOLVED_BY_PERSON = "resolved_by_person"
+    ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
+    SNOOZE_ENDED = "snooze_ended"
+    REOPENED = "reopened"
+
+
+WITHHELD = (ReasonCode.ACKNOWLEDGED, ReasonCode.SNOOZED, ReasonCode.RESOLVED_BY_PERSON)
+"""Why an integration is not told of what it would have been."""
 
 
 @value
@@ -228,7 +256,7 @@ class Reason:
     integration: int | None = None
     fingerprints: tuple[Fingerprint, ...] = ()
     by: str = ""
-    """What mutes: the fingerprint of the source, the names of the intervals, the id of the silence."""
+    """What mutes: the fingerprint of the source, the names of the intervals, the id of the silence; or a person."""
 
 
 @value
@@ -261,12 +289,17 @@ class LogEntry:
     settled: Settled | None = None
     next_due_at: datetime | None = None
     """When the group is looked at again, as this decision leaves it."""
+    responded: Responded | None = None
 
     def names(self, fingerprint: Fingerprint) -> bool:
         """Whether the event reported this alert, or a reason is about it; being what mutes another is neither."""
         return any(fingerprint in reason.fingerprints for reason in self.reasons) or (
             self.reported is not None and fingerprint in self.reported.names
         )
+
+    def opens(self, incident: str) -> bool:
+        """Whether that incident began with it: no earlier entry is about it."""
+        return any(reason.code is ReasonCode.INCIDENT_OPENED and reason.text == incident for reason in self.reasons)
 
 
 ENTRIES_SEARCHED = 200_000
@@ -287,6 +320,8 @@ class Decision:
     incident: Incident | None = None
     entry: LogEntry | None = None
     outbox: Sequence[Outgoing] = ()
+    refused: str = ""
+    """Why what a person wanted cannot be done now; then all else is empty, and nothing is written."""
 
 
 NO_NEWS = Decision()
@@ -403,7 +438,10 @@ class GroupStore(Protocol):
     async def list_entries(
         self, group_id: GroupId, *, incident: str | None = None, limit: int = 1000
     ) -> Sequence[LogEntry]:
-        """The trail of a group, or of one of its incidents, the oldest first; the latest `limit` of them."""
+        """The trail of a group, or of one of its incidents, the oldest first; the latest `limit` of them.
+
+        An incident's entries stand together, but for notes that came when it was over.
+        """
         ...
 
     def walk_entries(self, group_id: GroupId) -> AsyncGenerator[LogEntry]:

@@ -19,10 +19,12 @@ from domain.groups import (
     Wanted,
 )
 from domain.labels import Fingerprint
+from domain.lifecycle import Responded
 from domain.notifications import Settled
 from domain.rerouting import route_anew
 from domain.routing import GroupAddress
 from domain.situations import Situation
+from domain.withholding import begin_anew, take_response, wants_logs
 from domain.working import INSTANT, Working
 
 DOORS_REMEMBERED = 16
@@ -42,16 +44,21 @@ def decide(state: GroupState, event: Event, situation: Situation, now: datetime)
         now: The clock of whoever folds.
 
     Returns:
-        What to write and send, with the reasons, also for what is not sent; empty when the event is no news; or
-        `Wanted`, when members or logs are needed that are not loaded.
+        What to write and send, with the reasons, also for what is not sent; empty when the event is no news, or
+        when a person's wish is refused (`Decision.refused`); or `Wanted`, when members or logs are needed that are not
+        loaded.
     """
     head = state.head
     if head is None:
+        if isinstance(event, Responded):
+            return Decision(refused="nothing is known of its group any more")
         if not isinstance(event, Reported):
             return NO_NEWS
         address = event.group
     else:
         if isinstance(event, Reported) and event.number <= head.folded.get(event.door, -1):
+            return NO_NEWS
+        if isinstance(event, Responded) and event.id in head.responded:
             return NO_NEWS
         if wanted := _missing(state, head, event, situation, now):
             return wanted
@@ -72,6 +79,12 @@ def decide(state: GroupState, event: Event, situation: Situation, now: datetime)
                 _look_again(work, event.why)
         case Settled():
             settle(work, event)
+        case Responded():
+            _flush_if_due(work, now)
+            if not work.wanted_sources:
+                if refusal := take_response(work, event):
+                    return Decision(refused=refusal.reason)
+                schedule(work, now)
     # All members are loaded by then: only a flush asks for documents.
     return Wanted(frozenset(), work.wanted_sources) if work.wanted_sources else work.decision(event)
 
@@ -89,9 +102,17 @@ def _missing(state: GroupState, head: Head, event: Event, situation: Situation, 
         told = log.pending.over if log and log.pending else frozenset[Fingerprint]()
         # They are present until they are dropped here, so where one is loaded all were asked for.
         return Wanted(told) if told and told.isdisjoint(state.members) else None
-    # What was not yet due when a report came waits for its tick, which is under way.
-    at = event.received_at if isinstance(event, Reported) else max(now, event.due_at)
-    return Wanted() if head.next_due_at is not None and head.next_due_at <= at else None
+    if isinstance(event, Responded):
+        at, may_tell_anew = now, True
+    else:
+        # What was not yet due when a report came waits for its tick, which is under way.
+        at = event.received_at if isinstance(event, Reported) else max(now, event.due_at)
+        may_tell_anew = head.incident is not None and head.incident.response is not None
+    if head.next_due_at is not None and head.next_due_at <= at:
+        return Wanted()
+    if may_tell_anew and state.logs is None and wants_logs(head, event, state.members.values()):
+        return Wanted(frozenset())
+    return None
 
 
 def _look_again(work: Working, why: str) -> None:
@@ -122,6 +143,8 @@ def _fold(work: Working, event: Reported) -> None:
         said.setdefault(code, []).append(alert.fingerprint)
     for code, fingerprints in said.items():
         work.say(code, fingerprints=fingerprints)
+    if work.response is not None:
+        begin_anew(work, [*said.get(ReasonCode.FIRED, ()), *said.get(ReasonCode.REFIRED, ())])
     folded = {door: number for door, number in work.folded.items() if door != event.door}
     while len(folded) >= DOORS_REMEMBERED:
         del folded[next(iter(folded))]

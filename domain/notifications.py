@@ -100,6 +100,8 @@ class Pending:
     resolved: bytes
     let_go: bytes = b""
     """What was resolved but muted: told to nobody, and dropped with the rest (TM-4)."""
+    void: bytes = b""
+    """What of `firing` is to be told anew by what came after it was sent: the log's `void` once it is delivered."""
 
     @property
     def over(self) -> frozenset[Fingerprint]:
@@ -122,7 +124,7 @@ class NotificationLog:
     """What it believes to fire that a change of configuration has moved elsewhere, at `moved_at`."""
     moved_at: datetime | None = None
     void: bytes = b""
-    """What of `firing` has been silenced since: it is told anew if it fires on, and that it is over if it does not."""
+    """What of `firing` is told anew if it fires on, and that it is over if it does not: it was silenced since, say."""
 
 
 def pack(fingerprints: Iterable[Fingerprint]) -> bytes:

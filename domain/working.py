@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.alerts import Alert
@@ -25,6 +26,7 @@ from domain.groups import (
 )
 from domain.inhibition import SourceKey
 from domain.labels import Fingerprint
+from domain.lifecycle import RESPONSES_REMEMBERED, SEVERITY_LABEL, Responded, Response
 from domain.notifications import NotificationLog, Settled
 from domain.routing import GroupAddress, Route, group_key
 from domain.situations import Situation
@@ -79,6 +81,11 @@ class Working:
         self.incidents = head.incidents
         self.incident = head.incident
         self.folded = head.folded
+        self.responded = head.responded
+        self.severity: str | None = None
+        """The highest of what fires, where a flush has looked."""
+        self.anew = ""
+        """Why what was told before is told again, where this decision has found that out."""
         self.is_flushed = False
         self.present_at_most = head.present
         self.due = self.delivered = self.failed = self.superseded = 0
@@ -112,6 +119,11 @@ class Working:
     def lease_end(self, member: Member) -> datetime:
         """From when on the member counts as resolved."""
         return self.situation.lease_end(member.alert, member.leased_at)
+
+    @property
+    def response(self) -> Response | None:
+        """How people stand to the incident; None where there is none, or nobody has done anything about it."""
+        return self.incident.response if self.incident else None
 
     # --- writing ----------------------------------------------------------------------------------------------------
 
@@ -149,8 +161,18 @@ class Working:
             opened_at=at,
             firing=1,
             alerts=1,
+            severity=first.labels.get(SEVERITY_LABEL, ""),
         )
         self.say(ReasonCode.INCIDENT_OPENED, self.incident.id)
+
+    def respond(self, response: Response) -> None:
+        """Keep this as how people stand to the incident, which must be open."""
+        assert self.incident is not None
+        self.incident = replace(self.incident, response=response)
+
+    def remember_response(self, id: str) -> None:
+        """Know this response by its id should it come again."""
+        self.responded = (*self.responded, id)[-RESPONSES_REMEMBERED:]
 
     # --- the outcome ------------------------------------------------------------------------------------------------
 
@@ -160,6 +182,7 @@ class Working:
             self.outbox.append(Tick(self.before.id, self.next_due_at))
             self.armed_at = self.next_due_at
         reported = event if isinstance(event, Reported) else None
+        responded = event if isinstance(event, Responded) else None
         incident = self._incident()
         if not self.reasons and not self.outbox and reported is None and self.armed_at == self.before.armed_at:
             return NO_NEWS
@@ -178,7 +201,8 @@ class Working:
                 at=self.now,
                 configuration_version=head.configuration_version,
                 listening_since=self.situation.listening_since,
-                incident=last.id if last else "",
+                # A note may be about one that is over.
+                incident=responded.incident if responded else last.id if last else "",
                 reasons=tuple(self.reasons),
                 tally=Tally(
                     folded=reported.size if reported else 0,
@@ -192,6 +216,7 @@ class Working:
                 why=event.why if isinstance(event, Tick) else "",
                 settled=event if isinstance(event, Settled) else None,
                 next_due_at=self.next_due_at,
+                responded=responded,
             )
             if self.reasons or reported
             else None,
@@ -221,6 +246,8 @@ class Working:
             alerts=max(incident.alerts, self.present_at_most),
             pages=incident.pages + self.delivered,
             failed=incident.failed + self.failed + self.superseded,
+            response=incident.response,
+            severity=incident.severity if self.severity is None else self.severity,
         )
 
     def _head(self, incident: Incident | None) -> Head:
@@ -245,4 +272,5 @@ class Working:
             incidents=self.incidents,
             incident=None if incident is None or incident.resolved_at is not None else incident,
             folded=self.folded,
+            responded=self.responded,
         )

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from domain.alerts import Alert
 from domain.groups import GroupEvents, Head, Incident, LogEntry, Member, Reported, Tally, Tick
 from domain.labels import Matcher, MatchType, fingerprint
+from domain.lifecycle import Action, Responded
 from domain.notifications import Delivery, Notification, NotificationReason, ToldAlert
 from domain.routing import GroupAddress, GroupId, RouteId
 from domain.silences import Silence
@@ -132,6 +133,19 @@ def incident(group: int = 1, number: int = 1, **changes: Any) -> Incident:
         "opened_at": NOON,
     }
     return Incident(**(known | changes))
+
+
+def responded(group: int = 1, **changes: Any) -> Responded:
+    """Ann acknowledged the first incident of the group at noon."""
+    known: dict[str, Any] = {
+        "group_id": group_id(group),
+        "incident": f"{group_id(group)}-1",
+        "id": "request",
+        "action": Action.ACKNOWLEDGE,
+        "actor": "ann",
+        "at": NOON,
+    }
+    return Responded(**(known | changes))
 
 
 def entry(group: int = 1, revision: int = 1, **changes: Any) -> LogEntry:

@@ -15,7 +15,7 @@ from itertools import groupby
 
 from domain.configuration import Configuration
 from domain.explaining import clock, printable
-from domain.groups import Reason, ReasonCode
+from domain.groups import WITHHELD, Reason, ReasonCode
 from domain.labels import Fingerprint, Labels
 from domain.notifications import NotificationReason
 from domain.routing import Route, group_key
@@ -272,6 +272,8 @@ class _Asked:
         said = {reason.code for entry in near for reason in entry.reasons}
         if ReasonCode.NOT_SENT in said and not is_firing:
             return Cause.CONFIGURATION, "its receiver wants no resolves in Tocsin's configuration"
+        if not said.isdisjoint(WITHHELD):
+            return Cause.MUTED, "was held back here: a person has its incident in hand"
         if ReasonCode.NEVER_TOLD in said:
             return Cause.NOISE, "resolved here before its group was due, so nobody would have heard that it fired"
         told = _last(self.ours, theirs.at, lambda one: name in _of(one, is_firing))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from domain.explaining import printable, reported_alerts
-from domain.groups import LogEntry, Reason, ReasonCode
+from domain.groups import WITHHELD, LogEntry, Reason, ReasonCode
 from domain.labels import Fingerprint, Labels
 
 BEGAN = (ReasonCode.FIRED, ReasonCode.REFIRED, ReasonCode.UPDATED)
@@ -21,6 +21,7 @@ _LOOKED = (
     ReasonCode.NEVER_TOLD,
     ReasonCode.NOT_SENT,
     ReasonCode.UNSETTLED,
+    *WITHHELD,
 )
 """What is said when a group falls due and looks at its alerts."""
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from domain.alerts import Alert
-from domain.groups import LogEntry, Reason, ReasonCode
+from domain.groups import WITHHELD, LogEntry, Reason, ReasonCode
 from domain.labels import Fingerprint
 
 
@@ -41,6 +41,7 @@ _ASKED = frozenset(
         ReasonCode.NOT_SENT,
         ReasonCode.NO_INTEGRATION,
         ReasonCode.UNSETTLED,
+        *WITHHELD,
     }
 )
 _LOOKED = frozenset(

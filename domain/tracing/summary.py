@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from domain.explaining import clock
-from domain.groups import Reason, ReasonCode
+from domain.groups import WITHHELD, Reason, ReasonCode
+from domain.lifecycle import Status
 from domain.notifications import unpack
 from domain.quoting import quote
 from domain.tracing.evidence import Evidence
@@ -14,6 +15,7 @@ from domain.tracing.failures import missed_words
 from domain.tracing.life import End, Look, Outcome, Sent
 from domain.tracing.words import (
     delay_words,
+    in_hand,
     joined,
     lateness,
     muted_by,
@@ -58,6 +60,8 @@ def _told_now(evidence: Evidence) -> str:
     elif pending := _pending(evidence):
         being_told = _being_told(evidence, pending)
         since = f"{being_told[0].lower()}{being_told[1:]}"
+    elif held := _held(evidence):
+        since = held
     else:
         since = "nothing new since"
     return f"Told at {at} by {who}: {_why_sent(last[-1])}; {since}{_late(evidence)}"
@@ -115,6 +119,8 @@ def _untold_now(evidence: Evidence) -> str:
             f"the next look at its group, {clock(next_at, evidence.now)}" if next_at else "the next look at its group"
         )
         return f"Not told yet: due at {look} ({_why(due)}){_last_muting(evidence)}"
+    if prospect and any(reason.code in WITHHELD for reason in prospect.said):
+        return f"Not told: {_held(evidence)}"
     if knowing := _knowing(evidence):
         return f"Not told anew: {knowing}"
     if prospect and any(reason.code is ReasonCode.UNSETTLED for reason in prospect.said):
@@ -125,6 +131,22 @@ def _untold_now(evidence: Evidence) -> str:
 def _muting_now(evidence: Evidence) -> str:
     prospect = evidence.prospect
     return joined([muted_by(evidence, reason) for reason in prospect.muted]) if prospect else ""
+
+
+def _held(evidence: Evidence) -> str:
+    """Who has its incident in hand, and how; empty where nobody has."""
+    incident = evidence.head.incident
+    if incident is None or not incident.standing.is_withholding:
+        return ""
+    standing, until = incident.standing, None
+    if standing.snoozed_until is not None:
+        who, what, until = standing.snoozed_by, "snoozed", standing.snoozed_until
+    elif standing.status is Status.RESOLVED:
+        who, what = standing.resolved_by, "resolved"
+    else:
+        who, what, until = standing.acknowledged_by, "acknowledged", standing.until
+    end = f", until {clock(until, evidence.now)}" if until else ""
+    return f"{short(who) or 'somebody'} has {what} the incident{end}"
 
 
 def _last_muting(evidence: Evidence) -> str:
@@ -210,6 +232,8 @@ def _why_untold(evidence: Evidence, seen_from: datetime) -> str:
     if evidence.receiver is not None and not evidence.receiver.integrations:
         return f"receiver {quote(short(evidence.receiver.name))} has no integrations"
     codes = {reason.code for look in life.looks for reason in look.said}
+    if held := dict.fromkeys([words for look in life.looks for reason in look.said if (words := in_hand(reason))]):
+        return joined(list(held))
     if ReasonCode.NO_NEWS in codes and any(look.is_firing for look in life.looks):
         return "its receiver had been told before, and had not heard of an end"
     if not any(look.is_firing for look in life.looks):

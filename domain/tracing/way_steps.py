@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from domain.explaining import clock
-from domain.groups import Reason, ReasonCode
+from domain.groups import WITHHELD, Reason, ReasonCode
 from domain.labels import Fingerprint
 from domain.notifications import NotificationLog, unpack
 from domain.quoting import quote
@@ -15,7 +15,7 @@ from domain.tracing.evidence import Evidence, place_of
 from domain.tracing.failures import folded, times
 from domain.tracing.life import End, Outcome, Sent
 from domain.tracing.steps import Asked, Delivered, Grouped, Received, Routed, Step, Verdict
-from domain.tracing.words import answer_words, joined, looked, of_what, short, span, when
+from domain.tracing.words import answer_words, in_hand, joined, looked, of_what, short, span, when
 
 
 def received_step(evidence: Evidence) -> Step:
@@ -210,6 +210,8 @@ def _decided(
             is_anew = evidence.life.began is None or log.sent_at >= evidence.life.began.at
             anew = "" if is_anew else ", before this occurrence, and has not heard of its end"
             return "told", f"{who} knows: told at {told_at}{anew}{again} if nothing changes"
+        case code if code in WITHHELD:
+            return "stops", f"{who} is left alone: {in_hand(reason)}"
         case ReasonCode.NEVER_TOLD:
             return "stops", f"{who} has nothing to hear: it was never told that this fires"
         case ReasonCode.NOT_SENT:
@@ -249,6 +251,8 @@ def _asked_then(evidence: Evidence, number: int, kind: str) -> Step:
             words = f"{who} was not told of its end {seen}: it is not told of resolves"
         case ReasonCode.UNSETTLED:
             words = f"{who} was left alone {seen}: a notification was under way"
+        case withheld if reason is not None and withheld in WITHHELD:
+            words = f"{who} was left alone {seen}: {in_hand(reason)}"
         case _:
             words = f"{who} was not asked {seen}"
     return Step("stops", words + before, facts, open_looks[-1].at)

@@ -140,6 +140,20 @@ def muted_by(evidence: Evidence, reason: Reason) -> str:
             return f"silenced by {short(silence.created_by) or 'someone'}{until}{comment}"
 
 
+def in_hand(reason: Reason) -> str:
+    """Why an integration is, or was, not told of what it would be: what a person did; empty for any other reason."""
+    who = short(reason.by) or "somebody"
+    match reason.code:
+        case ReasonCode.ACKNOWLEDGED:
+            return f"{who} has acknowledged the incident"
+        case ReasonCode.SNOOZED:
+            return f"{who} has snoozed the incident"
+        case ReasonCode.RESOLVED_BY_PERSON:
+            return f"{who} has resolved the incident"
+        case _:
+            return ""
+
+
 def lateness(evidence: Evidence, source: Fingerprint, until: datetime | None = None) -> tuple[timedelta, Look] | None:
     """How long after the last look that told of the alert the source came, where no look saw it before.
 

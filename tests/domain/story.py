@@ -48,6 +48,7 @@ from domain.groups import (
 from domain.incidents import decide
 from domain.inhibition import SourceKey, Sources, source_reports, with_reports
 from domain.labels import Fingerprint, fingerprint, match_all
+from domain.lifecycle import Action, Responded
 from domain.matchers import parse_matchers
 from domain.notifications import Delivery, NotificationLog, NotificationReason, Settled, unpack
 from domain.routing import GroupId
@@ -303,6 +304,7 @@ class Story:
         self.sending: set[str] = set()
         """What the source says is firing."""
         self._doors = count(1)
+        self._responses = count(1)
         self.door = Door(f"door-{next(self._doors)}")
         self._agenda: list[tuple[datetime, int, bool, Callable[[], object]]] = []
         self._order = count()
@@ -477,6 +479,37 @@ class Story:
                 tick = Tick(group_id, self.now, f"silence {silence.id} {what}")
                 self.at(self.now, partial(self.fold, tick), is_ours=True)
 
+    def respond(
+        self,
+        action: Action,
+        until: timedelta | None = None,
+        *,
+        by: str = "ann",
+        reason: str = "",
+        to: str = "",
+        incident: str = "",
+        id: str = "",
+    ) -> str:
+        """A person does something about the last incident, or this one; returns why that is refused, if it is.
+
+        `until` is counted from now.
+        """
+        at = incident or list(self.incidents)[-1]
+        response = Responded(
+            group_id=self.incidents[at].group_id,
+            incident=at,
+            id=id or f"response-{next(self._responses)}",
+            action=action,
+            actor=by,
+            at=self.now,
+            reason=reason,
+            until=self.now + until if until else None,
+            to=to,
+        )
+        refused = self.fold(response).refused
+        self.run(timedelta(0))
+        return refused
+
     def stop(self) -> Self:
         """Tocsin ends; sources find nobody, and whatever it had to do waits."""
         self.is_listening = False
@@ -540,7 +573,7 @@ class Story:
             for outgoing in decision.outbox:
                 self._send(outgoing)
         else:
-            assert decision == NO_NEWS
+            assert replace(decision, refused="") == NO_NEWS
         self._check(group_id, stored)
         self._check_again(stored, event, decision)
         return decision
@@ -619,7 +652,8 @@ class Story:
             # Each late result is a line of the trail, and nothing else.
             assert [reason.code for reason in first.entry.reasons] == [ReasonCode.LATE]
             return
-        assert again == NO_NEWS, f"folded twice: {event} then {again}"
+        if not first.refused:
+            assert again == NO_NEWS, f"folded twice: {event} then {again}"
 
     def _check(self, group_id: GroupId, stored: Stored) -> None:
         head = stored.head
@@ -699,6 +733,11 @@ class Story:
         return stored
 
     @property
+    def incident(self) -> Incident:
+        """The last incident, as it was last written."""
+        return list(self.incidents.values())[-1]
+
+    @property
     def head(self) -> Head:
         assert self.group.head is not None
         return self.group.head
@@ -751,6 +790,8 @@ def explain_again(
             event = entry.reported
         elif entry.settled is not None:
             event = entry.settled
+        elif entry.responded is not None:
+            event = entry.responded
         else:
             assert entry.due_at is not None
             event = Tick(entry.group_id, entry.due_at, entry.why)

@@ -7,8 +7,9 @@ import pytest
 
 from domain.explaining import explain, fold_failures, printable
 from domain.groups import LogEntry, Reason, ReasonCode
+from domain.lifecycle import Action
 from domain.notifications import Settled
-from tests.builders import HOUR, MINUTE, NOON, SECOND, alert, entry, group_id, reported
+from tests.builders import HOUR, MINUTE, NOON, SECOND, alert, entry, group_id, reported, responded
 
 ONE = alert(instance="db-1")
 TWO = alert(instance="db-2")
@@ -17,7 +18,7 @@ FOUR = [alert(instance=f"db-{number}") for number in range(4)]
 
 def words(code: ReasonCode, text: str = "", **changes: Any) -> str:
     """What an entry with this one reason says."""
-    reason_changes = {name: changes.pop(name) for name in ("integration", "fingerprints") if name in changes}
+    reason_changes = {name: changes.pop(name) for name in ("integration", "fingerprints", "by") if name in changes}
     (explained,) = explain([entry(reasons=(Reason(code, text, **reason_changes),), **changes)], [ONE, TWO, *FOUR])
     return explained.words
 
@@ -41,6 +42,20 @@ def settled(attempts: int = 1, *, is_delivered: bool = True) -> Settled:
             "instance=db-1 and instance=db-2 came in resolved, without having fired here",
         ),
         (ReasonCode.WAITING, "", "nothing is due yet"),
+        (ReasonCode.ACKNOWLEDGED, "1 firing: x", "webhook[0] is not told of 1 firing: x: ann has acknowledged it"),
+        (ReasonCode.SNOOZED, "1 firing: x", "webhook[0] is not told of 1 firing: x: ann has snoozed it"),
+        (ReasonCode.RESOLVED_BY_PERSON, "1 firing: x", "webhook[0] is not told of 1 firing: x: ann has resolved it"),
+        (
+            ReasonCode.ACKNOWLEDGEMENT_ENDED,
+            "",
+            "the acknowledgement by ann has timed out: whoever was told is told again",
+        ),
+        (ReasonCode.SNOOZE_ENDED, "", "the snooze by ann is over: whoever was told is told again"),
+        (
+            ReasonCode.REOPENED,
+            "",
+            "triggered again, though ann had resolved it: instance=db-1 and instance=db-2 began to fire",
+        ),
         (ReasonCode.NOTIFY, "2 firing: first notification", "webhook[0] is told of 2 firing: first notification"),
         (ReasonCode.NO_NEWS, "", "nothing to tell webhook[0]: it knows"),
         (ReasonCode.NEVER_TOLD, "", "nothing to tell webhook[0]: it never heard that this fired"),
@@ -77,7 +92,36 @@ def settled(attempts: int = 1, *, is_delivered: bool = True) -> Settled:
 )
 def test_every_reason_reads_as_a_clause(code: ReasonCode, text: str, said: str) -> None:
     names = (ONE.fingerprint, TWO.fingerprint)
-    assert words(code, text, integration=0, fingerprints=names) == said
+    assert words(code, text, integration=0, fingerprints=names, by="ann") == said
+
+
+@pytest.mark.parametrize(
+    ("action", "changes", "said"),
+    [
+        (Action.ACKNOWLEDGE, {}, "ann acknowledged it"),
+        (
+            Action.ACKNOWLEDGE,
+            {"until": NOON + HOUR, "reason": "looking"},
+            "ann acknowledged it, until 13:00:00 at the latest: looking",
+        ),
+        (Action.UNACKNOWLEDGE, {}, "ann took the acknowledgement back: whoever was told is told again"),
+        (Action.SNOOZE, {"until": NOON + 24 * HOUR}, "ann snoozed it until 2026-11-23 12:00:00"),
+        (Action.UNSNOOZE, {}, "ann ended the snooze: whoever was told is told again"),
+        (Action.RESOLVE, {"reason": "noise\a"}, "ann resolved it: noise�"),
+        (Action.REOPEN, {}, "ann reopened it: whoever was told is told again"),
+        (Action.ASSIGN, {"to": "bob"}, "ann assigned it to bob"),
+        (Action.ASSIGN, {}, "ann assigned it to nobody"),
+        (Action.SEVERITY, {"to": "critical"}, "ann called it critical"),
+        (Action.SEVERITY, {}, "ann left its severity to its alerts"),
+        (Action.NOTE, {"reason": "the fan"}, "ann noted: the fan"),
+        (Action.NOTE, {"reason": "x", "actor": ""}, "somebody noted: x"),
+    ],
+)
+def test_what_a_person_did_reads_as_a_clause(action: Action, changes: dict[str, Any], said: str) -> None:
+    (explained,) = explain(
+        [entry(reasons=(Reason(ReasonCode.RESPONDED),), responded=responded(action=action, **changes))]
+    )
+    assert (explained.words, explained.event) == (said, "response")
 
 
 def test_one_alert_has_its_own_grammar() -> None:

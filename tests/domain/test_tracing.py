@@ -11,6 +11,7 @@ import pytest
 
 from domain.groups import GroupState, LogEntry, Reason, ReasonCode
 from domain.labels import Fingerprint, fingerprint
+from domain.lifecycle import Action
 from domain.muting import source_keys
 from domain.routing import GroupId
 from domain.situations import Situation
@@ -326,6 +327,24 @@ def test_a_silence_is_named_with_who_made_it() -> None:
         "stops: Silenced by ann until 13:00:00 (deploy), silence silence-1; so it was at 12:00:30"
     ]
     assert words(story, "notification") == ["stops: webhook[0] is left alone about it while it is muted"]
+
+
+def test_who_has_it_in_hand_is_named() -> None:
+    story = Story(configuration(repeat="1h")).fire("db", lease=24 * HOUR).run(MINUTE)
+    story.respond(Action.ACKNOWLEDGE, 5 * HOUR)
+    told = "Told at 12:00:30 by webhook[0]: first notification; "
+    assert summary(story) == f"{told}ann has acknowledged the incident, until 17:01:00"
+    story.run(2 * HOUR)
+    assert summary(story) == f"{told}ann has acknowledged the incident, until 17:01:00"
+    story.respond(Action.SNOOZE, HOUR, by="bob")
+    story.fire("web", lease=24 * HOUR).run(10 * MINUTE)
+    assert summary(story, "web") == "Not told: bob has snoozed the incident, until 15:01:00"
+    (asked,) = steps(story, "notification", "web")
+    assert (asked.verdict, asked.words) == ("stops", "webhook[0] is left alone: bob has snoozed the incident")
+    story.respond(Action.RESOLVE, by="eve")
+    assert summary(story).endswith("first notification; eve has resolved the incident")
+    story.resolve("web").run(10 * MINUTE).resolve("db").run(10 * MINUTE)
+    assert "nobody was told: bob has snoozed the incident and eve has resolved the incident" in summary(story, "web")
 
 
 def test_a_silence_that_is_over_is_told_of_the_looks_that_it_muted() -> None:
