@@ -47,3 +47,6 @@ class Principal:
 
 LOCAL = Principal("local", "local", frozenset({Scope.ADMIN}))
 """Whoever asks a Tocsin that listens on loopback only and was started without `--auth`."""
+
+ANYBODY = Principal("anybody", "anybody", frozenset())
+"""Whoever asks where nobody need say who they are: health, signed links."""
