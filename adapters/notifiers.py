@@ -23,15 +23,22 @@ from domain.notifications import Notifier
 
 if TYPE_CHECKING:
     from adapters.http_client import HttpClient
+    from adapters.links import Links
 
 
 class Notifiers(dict[type[Integration], Notifier[Any]]):
     """By the class of the integration's settings; all of them are made together, since they share their connections."""
 
-    def __init__(self, external_url: str, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, external_url: str, clock: Callable[[], datetime], links: Links, *, is_strict: bool, is_interactive: bool
+    ) -> None:
+        """`is_strict`: nothing beyond Alertmanager's payload; `is_interactive`: Slack's buttons are answered here."""
         super().__init__()
         self._external_url = external_url
         self._clock = clock
+        self._links = links
+        self._is_strict = is_strict
+        self._is_interactive = is_interactive
         self._client: HttpClient | None = None
 
     def __missing__(self, kind: type[Integration]) -> Notifier[Any]:
@@ -51,9 +58,9 @@ class Notifiers(dict[type[Integration], Notifier[Any]]):
         from adapters.webhook import WebhookNotifier
 
         client = self._client = HttpClient(version("tocsin"), self._clock)
-        renderer = Renderer(self._external_url, self._clock)
-        self[WebhookIntegration] = WebhookNotifier(client, renderer, self._external_url)
-        self[SlackIntegration] = SlackNotifier(client, renderer)
+        renderer = Renderer(self._external_url, self._clock, self._links)
+        self[WebhookIntegration] = WebhookNotifier(client, renderer, self._external_url, is_strict=self._is_strict)
+        self[SlackIntegration] = SlackNotifier(client, renderer, is_interactive=self._is_interactive)
         self[TeamsIntegration] = TeamsNotifier(client, renderer)
         self[PagerdutyIntegration] = PagerdutyNotifier(client, renderer)
         self[EmailIntegration] = EmailNotifier(renderer, self._clock)

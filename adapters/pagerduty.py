@@ -67,6 +67,8 @@ def event_v2(integration: PagerdutyIntegration, routing_key: str, page: Page) ->
         for image in integration.images
     ]
     links = [{"href": page.text(link.href), "text": page.text(link.text)} for link in integration.links]
+    if page.acknowledge_link:
+        links.append({"href": page.acknowledge_link, "text": "Acknowledge in Tocsin"})
     payload = {
         "class": page.text(integration.class_),
         "component": page.text(integration.component),
@@ -96,6 +98,7 @@ def event_v2(integration: PagerdutyIntegration, routing_key: str, page: Page) ->
 def event_v1(integration: PagerdutyIntegration, service_key: str, page: Page) -> dict[str, Any]:
     """The event for this key of the older API; who resolves says no client."""
     client = {"client": page.text(integration.client), "client_url": page.text(integration.client_url)}
+    contexts = [{"type": "link", "href": page.acknowledge_link, "text": "Acknowledge in Tocsin"}]
     return {
         "service_key": service_key,
         "incident_key": _dedup_key(page),
@@ -103,6 +106,7 @@ def event_v1(integration: PagerdutyIntegration, service_key: str, page: Page) ->
         "description": shortened(page.text(integration.description), LONGEST_SUMMARY),
         "details": page.data(integration.details),
         **({name: value for name, value in client.items() if value} if page.is_firing else {}),
+        **({"contexts": contexts} if page.acknowledge_link else {}),
     }
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from adapters.links import Links
 from domain.configuration.bundle import Templates
 from domain.errors import RejectedError
 from domain.notifications import Notification
@@ -46,7 +47,9 @@ class Page:
     Alertmanager has no incidents, so it has no template for that.
     """
 
-    def __init__(self, compiled: _Compiled, notification: Notification, data: Data, now: datetime, link: str) -> None:
+    def __init__(
+        self, compiled: _Compiled, notification: Notification, data: Data, now: datetime, link: str, token: str
+    ) -> None:
         self._compiled = compiled
         self._data = data
         self._now = now
@@ -55,6 +58,10 @@ class Page:
         self.is_firing = data.status == "firing"
         self.link = link
         """Where people see the incident; Tocsin itself where there is none."""
+        self.acknowledge_link = data.acknowledge_url
+        """Where whoever is told acknowledges; empty where nothing can be."""
+        self.token = token
+        """What that link proves itself by."""
 
     def text(self, template: str) -> str:
         """The template's text.
@@ -119,9 +126,10 @@ class Page:
 class Renderer:
     """Makes pages; keeps what it compiled for as long as the template files stay the same."""
 
-    def __init__(self, external_url: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, external_url: str, clock: Callable[[], datetime], links: Links | None = None) -> None:
         self._external_url = external_url
         self._clock = clock
+        self._links = links or Links(external_url, None, clock)
         self._compiled: dict[Templates, _Compiled] = {}
 
     def page(self, notification: Notification, incident: str, templates: Templates, max_alerts: int = 0) -> Page:
@@ -131,11 +139,13 @@ class Renderer:
             if len(self._compiled) >= _KEPT_SETS:
                 self._compiled.clear()
             compiled = self._compiled[templates] = _Compiled(templates)
-        data = template_data(notification, self._external_url, max_alerts)
+        is_firing = any(told.is_firing for told in notification.alerts)
+        token = self._links.invite(incident, notification.receiver) if is_firing else ""
+        data = template_data(notification, self._external_url, max_alerts, self._links.address(token))
         link = self._external_url.rstrip("/")
         if incident:
             link += f"/incidents/{quote(incident, safe='')}"
-        return Page(compiled, notification, data, self._clock(), link)
+        return Page(compiled, notification, data, self._clock(), link, token)
 
 
 def shortened(text: str, longest: int) -> str:

@@ -19,6 +19,10 @@ from domain.notifications import Notification
 LONGEST_TITLE = 1024
 """In characters; the text has no limit that Alertmanager keeps, and Slack folds a long one away itself."""
 
+CALLBACK = "tocsin"
+ACKNOWLEDGE = "acknowledge"
+"""The button's name, by which its answer is known."""
+
 _MARKDOWN_IN = ("fallback", "pretext", "text")
 
 # What the Web API says with status 200 and may not say the next time.
@@ -28,9 +32,11 @@ _PASSING_ERRORS = frozenset({"fatal_error", "internal_error", "ratelimited", "re
 class SlackNotifier:
     """Implements `Notifier` for Slack."""
 
-    def __init__(self, client: HttpClient, renderer: Renderer) -> None:
+    def __init__(self, client: HttpClient, renderer: Renderer, *, is_interactive: bool = False) -> None:
+        """`is_interactive`: Slack's answers to a button reach Tocsin, signed; otherwise the button is a link."""
         self._client = client
         self._renderer = renderer
+        self._is_interactive = is_interactive
 
     async def notify(
         self,
@@ -41,14 +47,14 @@ class SlackNotifier:
         templates: Templates = (),
     ) -> str:
         page = self._renderer.page(notification, incident, templates)
-        body = msgspec.json.encode(message(integration, page))
+        body = msgspec.json.encode(message(integration, page, is_interactive=self._is_interactive))
         address = read_secret(integration.url, "api_url")
         reply = await self._client.post(address, body, integration.http, setting="Slack's api_url", wants_text=True)
         _judge(reply)
         return reply.words
 
 
-def message(integration: SlackIntegration, page: Page) -> dict[str, Any]:
+def message(integration: SlackIntegration, page: Page, *, is_interactive: bool = False) -> dict[str, Any]:
     """The message as Slack takes it; what comes out empty is left out where Alertmanager leaves it out."""
     attachment = {
         "title": shortened(page.text(integration.title), LONGEST_TITLE),
@@ -58,7 +64,10 @@ def message(integration: SlackIntegration, page: Page) -> dict[str, Any]:
             {"title": page.text(field.title), "value": page.text(field.value), "short": field.short}
             for field in integration.fields
         ],
-        "actions": [_action(action, page) for action in integration.actions],
+        "actions": [
+            *([_acknowledge(page, is_interactive=is_interactive)] if page.acknowledge_link else []),
+            *(_action(action, page) for action in integration.actions),
+        ],
         "image_url": page.text(integration.image_url),
         "thumb_url": page.text(integration.thumb_url),
         "color": page.text(integration.color),
@@ -70,6 +79,8 @@ def message(integration: SlackIntegration, page: Page) -> dict[str, Any]:
         "callback_id": page.text(integration.callback_id),
         "footer": page.text(integration.footer),
     }
+    if page.acknowledge_link and is_interactive and not always["callback_id"]:
+        always["callback_id"] = CALLBACK  # without one, Slack answers no button
     about = {
         "channel": page.text(integration.channel),
         "username": page.text(integration.username),
@@ -79,6 +90,12 @@ def message(integration: SlackIntegration, page: Page) -> dict[str, Any]:
         "text": page.text(integration.message_text),
     }
     return _without_empty(about) | {"attachments": [_without_empty(attachment) | always]}
+
+
+def _acknowledge(page: Page, *, is_interactive: bool) -> dict[str, Any]:
+    """The button that acknowledges: it answers in Slack, or opens the page that asks."""
+    button = {"type": "button", "text": "Acknowledge", "style": "primary"}
+    return button | ({"name": ACKNOWLEDGE, "value": page.token} if is_interactive else {"url": page.acknowledge_link})
 
 
 def _action(action: SlackAction, page: Page) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def _adaptive(title: str, text: str, page: Page) -> dict[str, Any]:
         "type": "AdaptiveCard",
         "version": "1.2",
         "body": blocks,
-        "actions": [{"type": "Action.OpenUrl", "title": "Open in Tocsin", "url": page.link}],
+        "actions": [{"type": "Action.OpenUrl", "title": title, "url": address} for title, address in _links(page)],
         "msteams": {"width": "full"},
     }
     attachment = {"contentType": "application/vnd.microsoft.card.adaptive", "contentUrl": None, "content": card}
@@ -114,13 +114,15 @@ def _message_card(title: str, summary: str, text: str, page: Page) -> dict[str, 
         "text": text,
         "themeColor": "8C1A1A" if page.is_firing else "2DC72D",
         "potentialAction": [
-            {
-                "@type": "OpenUri",
-                "name": "Open in Tocsin",
-                "targets": [{"os": "default", "uri": page.link}],
-            }
+            {"@type": "OpenUri", "name": title, "targets": [{"os": "default", "uri": address}]}
+            for title, address in _links(page)
         ],
     }
+
+
+def _links(page: Page) -> list[tuple[str, str]]:
+    acknowledge = [("Acknowledge", page.acknowledge_link)] if page.acknowledge_link else []
+    return [*acknowledge, ("Open in Tocsin", page.link)]
 
 
 def _judge(reply: Reply) -> None:

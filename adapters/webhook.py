@@ -66,7 +66,9 @@ def go_time(instant: datetime) -> str:
 class WebhookNotifier:
     """Implements `Notifier` for webhooks."""
 
-    def __init__(self, client: HttpClient, renderer: Renderer, external_url: str) -> None:
+    def __init__(self, client: HttpClient, renderer: Renderer, external_url: str, *, is_strict: bool = False) -> None:
+        """`is_strict`: the payload has nothing that Alertmanager's has not."""
+        self._is_strict = is_strict
         self._client = client
         self._renderer = renderer
         self._external_url = external_url
@@ -82,6 +84,10 @@ class WebhookNotifier:
         page = self._renderer.page(notification, incident, templates, integration.max_alerts)
         address = page.secret(read_secret(integration.url, "url"), "the webhook's url")
         message = payload(notification, self._external_url, integration.max_alerts)
+        if incident and not self._is_strict:
+            message["incidentURL"] = page.link
+            if page.acknowledge_link:
+                message["acknowledgeURL"] = page.acknowledge_link
         if integration.payload is not None:
             message = page.data(integration.payload)
         body = msgspec.json.encode(message)

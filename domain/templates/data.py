@@ -14,11 +14,13 @@ from domain.templates.values import KV, Data
 _FRACTION = re.compile(r"\.(\d{1,9})")
 
 
-def template_data(notification: Notification, external_url: str, max_alerts: int = 0) -> Data:
+def template_data(
+    notification: Notification, external_url: str, max_alerts: int = 0, acknowledge_url: str = ""
+) -> Data:
     """The data of a notification about its first `max_alerts` alerts (0 for all); of more it tells only how many.
 
     Source: `Template.Data` in Alertmanager 0.34, template/template.go (WH-1 to WH-6); `group_key` and
-    `truncated_alerts` are Tocsin's own addition, from the payload of webhooks.
+    `truncated_alerts` are Tocsin's own addition, from the payload of webhooks, as is `acknowledge_url`.
     """
     told = notification.alerts[:max_alerts] if max_alerts else notification.alerts
     return Data(
@@ -33,6 +35,7 @@ def template_data(notification: Notification, external_url: str, max_alerts: int
         external_url=external_url,
         group_key=notification.group_key,
         truncated_alerts=notification.truncated + len(notification.alerts) - len(told),
+        acknowledge_url=acknowledge_url,
     )
 
 

@@ -221,7 +221,8 @@ _EMAIL = """\
  font-size: 15px; line-height: 1.45;">
 <div style="padding: 10px 14px; border-radius: 4px; font-size: 18px; font-weight: bold; color: #ffffff;
  background-color:{{ if eq .Status "firing" }} #b3261e{{ else }} #1e7a45{{ end }};">{{ template "__subject" . }}</div>
-<p><a href="{{ template "__alertmanagerURL" . }}">Open in {{ template "__alertmanager" . }}</a></p>
+<p><a href="{{ template "__alertmanagerURL" . }}">Open in {{ template "__alertmanager" . }}</a>
+{{- with .AcknowledgeURL }} &nbsp; <a href="{{ . }}">Acknowledge</a>{{ end }}</p>
 {{ with .CommonLabels -}}
 <table role="presentation" cellpadding="0" cellspacing="0" style="margin: 0 0 20px; font-size: 13px;">
 {{ range .SortedPairs -}}

@@ -172,6 +172,7 @@ class Data:
     external_url: str
     group_key: str = ""
     truncated_alerts: int = 0
+    acknowledge_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +259,8 @@ MEMBERS: Mapping[type, Mapping[str, Member]] = {
         "CommonAnnotations": _field(lambda data: data.common_annotations, KV, "commonAnnotations"),
         "RouteLabels": _field(lambda data: data.route_labels, KV, "routeLabels"),
         "ExternalURL": _field(lambda data: data.external_url, str, "externalURL"),
+        # Tocsin's own; empty where nothing can be acknowledged.
+        "AcknowledgeURL": _field(lambda data: data.acknowledge_url, str),
         # Alertmanager has these two in the payload of webhooks only; Tocsin in every template.
         "GroupKey": _field(lambda data: data.group_key, str),
         "TruncatedAlerts": _field(lambda data: data.truncated_alerts, int),
