@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.documents import extract_outgoing
-from domain.errors import RejectedError
+from domain.errors import RejectedError, UnavailableError
 from domain.groups import GroupEvents, GroupStore, Outgone, Tick
 from domain.notifications import Delivery
 from domain.queues import Queues
@@ -56,6 +56,10 @@ class Outbox:
         """Send what this document of the change feed still holds, unless its own handler has done so by now.
 
         Other documents than those of an outbox are ignored.  A young one is waited for: its handler is at work.
+
+        Raises:
+            UnavailableError: It is still there, perhaps sent by now; it must come again.
+            RejectedError: The document is not what an outbox holds.
         """
         if document.get("type") != "outbox":
             return
@@ -70,3 +74,6 @@ class Outbox:
         if await self._groups.has_outbox(group_id, key):
             log.warning("relaying %s of group %s, which a crash left behind", kind, group_id)
             await self.send([Outgone(group_id, key, outgoing)])
+            # Clearing may fail in silence, for the feed is the net below; here nothing else is.
+            if await self._groups.has_outbox(group_id, key):
+                raise UnavailableError(f"the outbox of group {group_id} could not be cleared")

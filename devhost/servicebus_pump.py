@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Coroutine, Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from azure.functions.servicebus import ServiceBusMessage
 
@@ -37,6 +37,12 @@ LONGEST_REOPEN_SECONDS = 5.0
 STABLE_SECONDS = 10.0
 """A link that has held for so long is opened again at once."""
 
+IDLE_SECONDS = 600.0
+"""A link that has brought nothing for so long is closed and another one opened, as Service Bus does with idle senders.
+
+Should the link have died unnoticed, or have lost a message that it holds locked, this is how long that can last.
+"""
+
 RENEWED_FOR_SECONDS = 300.0
 """As `maxAutoLockRenewalDuration` in host.json: a function that runs longer loses its message to another one."""
 
@@ -60,9 +66,18 @@ class ServiceBusPump:
     at a time.  On Azure the host takes whichever session has messages instead, and lets go of it when it is empty.
     """
 
-    def __init__(self, function: Function, broker: Client, *, limit: int, sessions: Iterable[str] = _SHARDS) -> None:
+    def __init__(
+        self,
+        function: Function,
+        broker: Client,
+        *,
+        limit: int,
+        sessions: Iterable[str] = _SHARDS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
         self._function = function
         self._broker = broker
+        self._idle_seconds = idle_seconds
         self._queue: str = function.binding["queueName"]
         self._sessions = list(sessions) if function.binding.get("isSessionsEnabled") else []
         self._places = asyncio.Semaphore(limit)
@@ -70,6 +85,11 @@ class ServiceBusPump:
         self._receivers: set[ServiceBusReceiver] = set()
         self._running: set[asyncio.Task[bool]] = set()
         self._renewing: set[asyncio.Task[None]] = set()
+        self._link: ServiceBusReceiver | None = None
+        """The one of a queue without sessions, while it is open."""
+        self._opened = asyncio.Event()
+        self._using: dict[asyncio.Task[object], ServiceBusReceiver] = {}
+        """What settles and renews, and over which link."""
 
     async def run(self) -> None:
         """Until cancelled; then `close` waits for what is under way."""
@@ -83,7 +103,7 @@ class ServiceBusPump:
         """Wait for the functions under way, then close the links; what does not end in time is delivered again."""
         if self._running:
             await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
-        left = [*self._running, *self._renewing]
+        left = [*self._running, *self._renewing, *self._using]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
@@ -91,26 +111,42 @@ class ServiceBusPump:
         await close(*receivers)
 
     async def _keep_receiving(self, session: str | None) -> NoReturn:
-        """Receive over one link, and over another one when that is lost; only cancelling ends it."""
+        """Receive over one link, and over another one when that is lost or idle; only cancelling ends it."""
         pause = FIRST_REOPEN_SECONDS
         while True:
             receiver = self._new_link(session)
             opened_at = time.monotonic()
+            problem: Exception | None = None
             try:
                 async with self._opening:
                     await receiver.__aenter__()
+                if session is None:
+                    self._link = receiver
+                    self._opened.set()
                 await (self._receive(receiver) if session is None else self._receive_session(receiver))
             except Exception as error:  # noqa: BLE001  whatever it was, another link may do better
-                if time.monotonic() - opened_at > STABLE_SECONDS:
-                    pause = FIRST_REOPEN_SECONDS
+                problem = error
+            if time.monotonic() - opened_at > STABLE_SECONDS:
+                pause = FIRST_REOPEN_SECONDS
+            if problem is not None:
                 # A broker that is down loses 64 links at once, every few seconds.
                 level = logging.WARNING if pause == FIRST_REOPEN_SECONDS else logging.DEBUG
                 name = self._queue if session is None else f"{self._queue}, session {session}"
-                log.log(level, "the link to queue %s is opened again in %.1f s: %s", name, pause, error)
+                log.log(level, "the link to queue %s is opened again in %.1f s: %s", name, pause, problem)
             self._receivers.discard(receiver)
+            self._link = None
+            self._opened.clear()
+            await self._stop_using(receiver)
             await close(receiver)
             await asyncio.sleep(pause)
             pause = min(2 * pause, LONGEST_REOPEN_SECONDS)
+
+    async def _stop_using(self, receiver: ServiceBusReceiver) -> None:
+        """Before it is closed: the SDK would open it again to repeat what failed, for nobody to close."""
+        left = [task for task, link in self._using.items() if link is receiver]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     def _new_link(self, session: str | None) -> ServiceBusReceiver:
         client = self._broker.client
@@ -122,13 +158,16 @@ class ServiceBusPump:
         self._receivers.add(receiver)
         return receiver
 
-    async def _receive(self, receiver: ServiceBusReceiver) -> NoReturn:
-        while True:
+    async def _receive(self, receiver: ServiceBusReceiver) -> None:
+        """Until nothing has come for long, nor is under way."""
+        last_at = time.monotonic()
+        while self._running or time.monotonic() - last_at < self._idle_seconds:
             await self._places.acquire()
             task = None
             try:
                 # One at a time: for a second one the SDK waits, a fifth of a second after the first.
-                for message in await receiver.receive_messages(1, max_wait_time=RECEIVE_SECONDS):
+                for message in await receiver.receive_messages(1, max_wait_time=self._wait_seconds(RECEIVE_SECONDS)):
+                    last_at = time.monotonic()
                     task = self._start(receiver, message)
                     task.add_done_callback(lambda _: self._places.release())
             finally:
@@ -136,17 +175,24 @@ class ServiceBusPump:
                     self._places.release()
 
     async def _receive_session(self, receiver: ServiceBusReceiver) -> None:
-        """Until a message could not be settled: the session keeps it locked as long as this link holds the session."""
+        """Until nothing has come for long, or a message could not be settled.
+
+        Such a message stays locked for as long as this link holds the session.
+        """
         session = receiver.session
         is_settled = True
+        last_at = time.monotonic()
         lock_seconds = max(1.0, _seconds_left(session))
-        while is_settled:
+        while is_settled and time.monotonic() - last_at < self._idle_seconds:
             if _seconds_left(session) < lock_seconds / 2:
                 await session.renew_lock()
-            wait = min(RECEIVE_SECONDS, lock_seconds / 4)
-            for message in await receiver.receive_messages(1, max_wait_time=wait):
+            for message in await receiver.receive_messages(1, max_wait_time=self._wait_seconds(lock_seconds / 4)):
                 # Whoever cancels this must not cut the function short.
                 is_settled = await asyncio.shield(self._start(receiver, message))
+                last_at = time.monotonic()
+
+    def _wait_seconds(self, most: float) -> float:
+        return min(RECEIVE_SECONDS, self._idle_seconds, most)
 
     def _start(self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage) -> asyncio.Task[bool]:
         task = asyncio.create_task(self._invoke(receiver, message))
@@ -161,17 +207,50 @@ class ServiceBusPump:
         self._renewing.add(renewing)
         renewing.add_done_callback(self._renewing.discard)
         try:
-            if await self._is_done(message):
-                await receiver.complete_message(message)
-            else:
-                await receiver.abandon_message(message)
-        except Exception as error:  # noqa: BLE001  the lock or the link is lost: it comes again by itself
-            log.warning("a message of queue %s could not be settled and comes again: %s", self._queue, error)
-            return False
+            problem = await self._settle(receiver, message, is_done=await self._is_done(message))
         finally:
             # Not cancelled: while it waits for its answer it may be reading a message that is for another function.
             done.set()
-        return True
+        if problem is not None:  # the lock or the link is lost: it comes again by itself
+            log.warning("a message of queue %s could not be settled and comes again: %s", self._queue, problem)
+        return problem is None
+
+    async def _settle(
+        self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage, *, is_done: bool
+    ) -> BaseException | None:
+        """The problem is returned; when the link is lost in between, the next one has another go."""
+        while (link := await self._find_link(receiver, message)) is not None:
+            settle = link.complete_message if is_done else link.abandon_message
+            problem = await self._use(link, settle(message))
+            if problem is None or link in self._receivers:
+                return problem
+        return ConnectionError("its link is lost")
+
+    async def _find_link(
+        self, receiver: ServiceBusReceiver, message: ServiceBusReceivedMessage
+    ) -> ServiceBusReceiver | None:
+        """Over which it can be settled and its lock renewed, waited for while that lasts.
+
+        That of a session belongs to its link.  Any other is known by its token, and over the next link the SDK asks the
+        queue's management node.
+        """
+        if self._sessions:
+            return receiver if receiver in self._receivers else None
+        try:
+            async with asyncio.timeout(max(0.0, _seconds_left(message))):
+                while self._link is None:
+                    await self._opened.wait()
+        except TimeoutError:
+            return None
+        return self._link
+
+    async def _use(self, link: ServiceBusReceiver, doing: Coroutine[Any, Any, object]) -> BaseException | None:
+        """What went wrong; `_stop_using` may end it."""
+        task = asyncio.create_task(doing)
+        self._using[task] = link
+        task.add_done_callback(self._using.pop)
+        await asyncio.wait([task])
+        return ConnectionError("its link is lost") if task.cancelled() else task.exception()
 
     async def _is_done(self, message: ServiceBusReceivedMessage) -> bool:
         try:
@@ -195,11 +274,13 @@ class ServiceBusPump:
                 return
             except TimeoutError:
                 pass
-            try:
-                await (receiver.session.renew_lock() if self._sessions else receiver.renew_message_lock(message))
-            except Exception as error:  # noqa: BLE001  settling will fail, and says so
-                log.debug("a lock of queue %s could not be renewed: %s", self._queue, error)
+            if (link := await self._find_link(receiver, message)) is None:
                 return
+            renew = link.session.renew_lock() if self._sessions else link.renew_message_lock(message)
+            problem = await self._use(link, renew)
+            if problem is not None and link in self._receivers:
+                log.debug("a lock of queue %s could not be renewed: %s", self._queue, problem)
+                return  # settling will fail, and says so
 
 
 def _seconds_left(locked: ServiceBusSession | ServiceBusReceivedMessage) -> float:

@@ -1,6 +1,6 @@
 """The fault campaign: under load every kind of call to Cosmos DB and Service Bus fails, in every way, by a seed.
 
-`TOCSIN_FAULTS=100` takes a minute, `TOCSIN_FAULTS=1000` some ten, with nothing beside it on the machine: a storm that
+`TOCSIN_FAULTS=100` takes a minute, `TOCSIN_FAULTS=1000` some six, with nothing beside it on the machine: a storm that
 finds no processor time is no test of anything.  `TOCSIN_SEED=…` draws the same faults again, at other moments.
 
 What may come twice, judged page by page from what the receivers heard: a page whose first copy was not answered with
@@ -26,16 +26,20 @@ from tests.e2e.receiver import CUT, Behaviour, Page, Receiver, failing, slow
 from tests.serving import Serving
 from tests.standins.processes import AzureProcesses
 
-FAULTS = int(os.environ.get("TOCSIN_FAULTS", "0"))
+FAULTS = int(os.environ.get("TOCSIN_FAULTS") or 0)
 SEED = int(os.environ.get("TOCSIN_SEED") or Random().randrange(2**32))
 
-STORM_SECONDS = 60.0 + FAULTS
-SETTLE_SECONDS = 90.0
+STILL_SECONDS = 60.0
+"""Without a fault: longer than everything under way may take together."""
+SETTLE_SECONDS = 180.0
 PATIENCE_SECONDS = 90.0
 """Of those who post: so long they may be told to come again."""
 
-LOCK_SECONDS = 6.0
-"""Of a message, instead of a minute: what was lost comes again while somebody looks."""
+LOCK_SECONDS = 10.0
+"""Of a message, instead of a minute: what was lost comes again while somebody looks.
+
+Half of it is how long the host may stand still: a lock that runs out means that the work is done again.
+"""
 
 NAMES = ("intake", "ticks", "triage", "reactions")
 QUEUES = {
@@ -54,7 +58,7 @@ INHIBITION = (
 
 
 @pytest.mark.skipif(not FAULTS, reason="a campaign of its own: TOCSIN_FAULTS=100")
-@pytest.mark.timeout(STORM_SECONDS + SETTLE_SECONDS + 120)
+@pytest.mark.timeout(3 * FAULTS + SETTLE_SECONDS + 240)
 def test_whatever_fails_nothing_is_lost_and_all_is_told(tmp_path: Path) -> None:
     print(f"TOCSIN_SEED={SEED} TOCSIN_FAULTS={FAULTS}")
     random = Random(SEED)
@@ -69,7 +73,7 @@ def test_whatever_fails_nothing_is_lost_and_all_is_told(tmp_path: Path) -> None:
             storm = Storm(azure, random, FAULTS)
             began_at = time.monotonic()
             with sending(senders), storm.blowing():
-                storm.wait(STORM_SECONDS)
+                storm.wait(STILL_SECONDS)
             took_seconds = time.monotonic() - began_at
             receiver.behave_always(lambda path: slow(0))
             dead.listen()
@@ -77,7 +81,11 @@ def test_whatever_fails_nothing_is_lost_and_all_is_told(tmp_path: Path) -> None:
             def told() -> Sequence[Page]:
                 return [*receiver.taken(), *dead.taken()]
 
-            settle_and_check(tocsin, azure, told, senders, SETTLE_SECONDS)
+            try:
+                settle_and_check(tocsin, azure, told, senders, SETTLE_SECONDS)
+            except AssertionError as error:
+                error.add_note(f"what had struck: {dict(storm.struck)}")
+                raise
             settled_seconds = time.monotonic() - began_at - took_seconds
             ledger = tocsin.get("/api/v1/ledger").json()
             assert tocsin.stop() == 0

@@ -34,9 +34,9 @@ LOCK_SECONDS = 2.0
 
 
 class Bus:
-    def __init__(self, stand_in: ServiceBusStandIn) -> None:
+    def __init__(self, stand_in: ServiceBusStandIn, **options: Any) -> None:
         self.stand_in = stand_in
-        self.broker: ServiceBusBroker = broker_on(stand_in, MemoryStore(), retry_backoff_factor=0.02)
+        self.broker: ServiceBusBroker = broker_on(stand_in, MemoryStore(), **{"retry_backoff_factor": 0.02, **options})
 
     async def send(self, queue: QueueName, *bodies: str, session: str | None = None, **fields: Any) -> None:
         session = session or ("1" if queue == "groups" else None)
@@ -91,10 +91,12 @@ class Handler:
 
 
 @asynccontextmanager
-async def pumping(bus: Bus, queue: str, handler: Handler, limit: int = 64) -> AsyncIterator[asyncio.Task[None]]:
+async def pumping(
+    bus: Bus, queue: str, handler: Handler, limit: int = 64, **options: float
+) -> AsyncIterator[asyncio.Task[None]]:
     binding = {"queueName": queue, "isSessionsEnabled": queue == "groups"}
     function = Function("handle", "serviceBusTrigger", "message", binding, None, handler)
-    pump = ServiceBusPump(function, bus.broker, limit=limit, sessions=SESSIONS)
+    pump = ServiceBusPump(function, bus.broker, limit=limit, sessions=SESSIONS, **options)
     task = asyncio.create_task(pump.run())
     try:
         yield task
@@ -254,6 +256,74 @@ async def test_a_session_that_another_holds_is_taken_once_it_is_free(bus: Bus) -
         await other.close()
         await until(lambda: bus.is_empty("groups"))
     assert handler.seen == ["body"]
+
+
+async def test_a_message_that_comes_while_the_session_is_renewed_is_handed_out_soon(bus: Bus) -> None:
+    # The SDK gives back what comes while nobody receives.
+    handler = Handler()
+    async with pumping(bus, "groups", handler):
+        await bus.send("groups", "first")
+        await until(lambda: bus.is_empty("groups"))
+        for trouble in ("refuse", "hang"):
+            bus.stand_in.fault(Fault(at="settle", does=trouble, operation="release"))
+        renewing = Fault(at="manage", does="hang", seconds=0.5, operation="renew-session-lock", times=len(SESSIONS))
+        order = bus.stand_in.fault(renewing)
+        await until(lambda: order.done)
+        await asyncio.gather(*[bus.send("groups", f"body-{session}", session=session) for session in SESSIONS])
+        await until(lambda: bus.is_empty("groups"))
+    assert bus.stand_in.calls.count("release") > 0
+    assert sorted(handler.seen) == [*[f"body-{session}" for session in SESSIONS], "first"]
+
+
+async def test_a_link_that_was_given_up_is_not_opened_again_by_a_renewal(bus: Bus) -> None:
+    patient = Bus(bus.stand_in, retry_backoff_factor=0.5)
+    renewal = bus.stand_in.fault(Fault(at="manage", does="refuse", operation="renew-session-lock"))
+    lost = Fault(at="settle", does="refuse", queue="groups", condition="com.microsoft:session-lock-lost")
+    bus.stand_in.fault(lost)
+
+    async def act(_: str) -> None:
+        # First until the SDK waits to repeat the renewal, then until it would have done so.
+        await (asyncio.sleep(1.5) if renewal.done else until(lambda: renewal.done))
+
+    await bus.send("groups", "body")
+    async with pumping(patient, "groups", handler := Handler(act)):
+        await until(lambda: bus.is_empty("groups"))
+    await patient.broker.close()
+    assert handler.seen == ["body", "body"]
+    assert [call.error for call in bus.stand_in.calls.find("accept-session") if call.session == "1"] == [None, None]
+
+
+async def test_what_a_lost_link_brought_is_settled_over_the_next_one(bus: Bus) -> None:
+    patient = Bus(bus.stand_in, retry_backoff_factor=0.5)
+    refusal = bus.stand_in.fault(Fault(at="settle", does="refuse", queue="ticks"))
+
+    async def act(body: str) -> None:
+        if body == "last":
+            await asyncio.sleep(1.5)  # until the SDK would have settled the first one
+
+    async with pumping(patient, "ticks", handler := Handler(act)):
+        await bus.send("ticks", "first")
+        await until(lambda: refusal.done)
+        bus.stand_in.fault(Fault(at="deliver", does="detach", queue="ticks", condition="amqp:unauthorized-access"))
+        await bus.send("ticks", "last")
+        await until(lambda: bus.is_empty("ticks"))
+        assert len(bus.stand_in.describe_links("ticks")) == 2  # its sender's, and one
+    await patient.broker.close()
+    assert handler.seen == ["first", "last"]
+
+
+@pytest.mark.parametrize("queue", ["ticks", "groups"])
+async def test_an_idle_link_is_opened_again_and_loses_nothing(bus: Bus, queue: QueueName) -> None:
+    handler = Handler()
+    opened = "accept-session" if queue == "groups" else "open"
+    bodies = [str(number) for number in range(20)]
+    async with pumping(bus, queue, handler, idle_seconds=0.3):
+        for body in bodies:
+            await bus.send(queue, body)
+            await asyncio.sleep(0.2)
+        await until(lambda: bus.is_empty(queue))
+        await until(lambda: len(bus.stand_in.calls.find(opened, queue)) > 2 * len(SESSIONS))
+    assert handler.seen == bodies
 
 
 @pytest.mark.parametrize("queue", ["ticks", "groups"])

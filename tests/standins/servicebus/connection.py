@@ -136,6 +136,7 @@ class Connection(asyncio.Protocol):
         self._incoming = b""
         self._outgoing: list[bytes] = []
         self._expects_header = True
+        self._is_open = False
         self._is_mute = False
         self._transport: asyncio.Transport | None = None
 
@@ -150,6 +151,12 @@ class Connection(asyncio.Protocol):
             self._is_mute = True
             if fault.does == "drop":
                 self.cut()
+            elif fault.seconds is not None:
+                self.later(fault.seconds, self._listen)
+
+    def _listen(self) -> None:
+        self._is_mute = False
+        self.data_received(b"")
 
     def connection_lost(self, _: Exception | None) -> None:
         self.closed = True
@@ -188,11 +195,18 @@ class Connection(asyncio.Protocol):
             self._transport.close()
 
     def beat(self) -> None:
-        if not self._expects_header and not self._is_mute:
+        # An empty frame is one of AMQP's, and `open` is the first of those; before it there are only those of SASL.
+        # Source: OASIS AMQP 1.0, part 2, 2.4.1, and part 5, 5.3.
+        if self._is_open:
             self.write(HEARTBEAT)
 
     def later(self, seconds: float, act: Callable[[], object]) -> None:
-        self._loop.call_later(seconds, lambda: self.closed or act())
+        def run() -> None:
+            if not self.closed:
+                act()
+                self.namespace.pump()
+
+        self._loop.call_later(seconds, run)
 
     def links(self) -> list[Link]:
         return [link for channel in self._channels.values() for link in list(channel.links.values())]
@@ -216,9 +230,9 @@ class Connection(asyncio.Protocol):
     # Frames
 
     def data_received(self, data: bytes) -> None:
+        self._incoming += data
         if self._is_mute:
             return
-        self._incoming += data
         at = 0
         try:
             while not self.closed and len(self._incoming) >= at + 8:
@@ -257,6 +271,7 @@ class Connection(asyncio.Protocol):
             self.max_frame = min(frame.fields[2] or MAX_FRAME, MAX_FRAME)
             opened = ["servicebus-stand-in", None, UInt(MAX_FRAME), UShort(4999), UInt(240_000)]
             self.write(write_frame(0, OPEN, opened))
+            self._is_open = True
         elif frame.code == BEGIN:
             self._channels[frame.channel] = channel = Channel(self, frame.channel, frame.fields)
             channel.write(BEGIN, [UShort(frame.channel), UInt(0), UInt(WINDOW), UInt(WINDOW), UInt(4095)])

@@ -44,6 +44,8 @@ async def obey(broker: ServiceBusStandIn, order: dict[str, Any]) -> Any:
             return {queue.name: asdict(queue.counts()) for queue in broker.namespace.queues.values()}
         case "totals":
             return broker.calls.totals()
+        case "links":
+            return broker.describe_links(**given)
         case "peek":
             return [_shown(message) for message in broker.peek(**given)]
         case unknown:

@@ -16,6 +16,9 @@ EFFECTS: dict[Place, frozenset[Effect]] = {
     "settle": frozenset({"refuse", "hang", "drop", "detach", "lose-lock", "repeat"}),
     "manage": frozenset({"refuse", "hang", "drop"}),
 }
+ANSWERS: frozenset[Effect] = frozenset({"refuse", "hang"})
+"""What can only befall an operation that is answered."""
+
 SERVER_BUSY = "com.microsoft:server-busy"
 
 
@@ -114,6 +117,7 @@ class Faults:
         role: str | None = None,
         session: str | None = None,
         operation: str | None = None,
+        is_answered: bool = True,
     ) -> Fault | None:
         """The fault that strikes at this occasion, counted as used."""
         for order in self._orders:
@@ -124,6 +128,7 @@ class Faults:
                 or fault.role not in (None, role)
                 or fault.session not in (None, session)
                 or fault.operation not in (None, operation)
+                or (fault.does in ANSWERS and not is_answered)
             ):
                 continue
             order.seen += 1

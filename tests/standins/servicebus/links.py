@@ -1,6 +1,7 @@
 """Links: where a client sends to, receives from, or puts requests to."""
 
 import uuid
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from tests.standins.servicebus import management
@@ -17,7 +18,7 @@ from tests.standins.servicebus.frames import (
     error_value,
     fields_of,
 )
-from tests.standins.servicebus.messages import Stored, parse_transfer
+from tests.standins.servicebus.messages import Content, Stored, parse_transfer
 from tests.standins.servicebus.queues import Outcome, Queue
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class Link:
     @property
     def queue_name(self) -> str:
         return ""
+
+    def describe(self) -> dict[str, object]:
+        return {"queue": self.queue_name, "role": self.role, "connection": self.channel.connection.number}
 
     def detach(self, error: AmqpError | None = None) -> None:
         if not self.ended:
@@ -210,6 +214,10 @@ class FromQueue(Outbound):
     def queue_name(self) -> str:
         return self._queue.name
 
+    def describe(self) -> dict[str, object]:
+        unsettled = sum(link is self for link, _ in self.channel.unsettled.values())
+        return {**super().describe(), "session": self.session, "credit": self._credit, "unsettled": unsettled}
+
     def has_credit(self) -> bool:
         return self._credit > 0 and not self.ended and self.channel.window > 0
 
@@ -238,46 +246,78 @@ class FromQueue(Outbound):
         self._queue.leave(self)
 
     def on_disposition(self, delivery: int, token: uuid.UUID, state: Any, *, settled: bool) -> None:
-        """Settles; the answer echoes the client's outcome, or is a rejection that tells why not."""
+        """Settles; the answer echoes the client's outcome, or is a rejection that tells why not.
+
+        Nothing answers what the client has settled already, as the SDK does when it gives back a message that came
+        while nobody was receiving; so it can neither be refused nor be kept waiting.  Source: OASIS AMQP 1.0, part 2,
+        2.7.6: "settled" is the end of the delivery for whoever says it, and no frame could tell it otherwise.
+        """
         connection = self.channel.connection
         try:
             outcome, reason, description = _outcome(state)
         except AmqpError as refusal:
             self._confirm(delivery, None, refusal, settled=settled)
             return
-        fault = connection.namespace.faults.strike("settle", self._queue.name, session=self.session, operation=outcome)
-        error: AmqpError | None = None
-        message: Stored | None = None
+
+        def settle() -> AmqpError | None:
+            return self._settle(token, outcome, reason, description)
+
+        fault = connection.namespace.faults.strike(
+            "settle", self._queue.name, session=self.session, operation=outcome, is_answered=not settled
+        )
+        if fault is None:
+            self._confirm(delivery, outcome, settle(), settled=settled)
+            return
+        connection.log("fault", self._queue.name, session=self.session, detail=f"settle {fault.does} {fault.when}")
+        if fault.does == "hang":
+            error = settle() if fault.when == "after" else None
+            if fault.seconds is not None:
+                is_done = fault.when == "after"
+                connection.later(
+                    fault.seconds,
+                    lambda: self._confirm(delivery, outcome, error if is_done else settle(), settled=settled),
+                )
+        elif fault.does in ("drop", "detach"):
+            if fault.when == "after":
+                settle()
+            self.strike_down(fault)
+        elif fault.does == "refuse":
+            connection.log(outcome, self._queue.name, session=self.session, error=fault.condition)
+            self._confirm(delivery, outcome, AmqpError(fault.condition, fault.description), settled=settled)
+        else:
+            self._confirm(delivery, outcome, self._settle_badly(fault, token, settle), settled=settled)
+
+    def _settle_badly(self, fault: Fault, token: uuid.UUID, settle: Callable[[], AmqpError | None]) -> AmqpError | None:
         try:
             message = self._queue.find_locked(token)
-            if fault is not None and fault.does == "lose-lock":
-                self._queue.lose_lock(message)
-                message = self._queue.find_locked(token)
-            if fault is not None and fault.does == "refuse":
-                raise AmqpError(fault.condition, fault.description)
-            if fault is None or fault.when == "after" or fault.does == "repeat":
-                self._queue.settle(message, outcome, reason, description)
+        except AmqpError as refusal:
+            return refusal
+        if fault.does == "lose-lock":
+            self._queue.lose_lock(message)
+        error = settle()
+        if error is None and fault.does == "repeat":
+            self._queue.repeat(message)
+        return error
+
+    def _settle(
+        self, token: uuid.UUID, outcome: Outcome, reason: str | None, description: str | None
+    ) -> AmqpError | None:
+        error: AmqpError | None = None
+        messages: tuple[Content, ...] = ()
+        try:
+            message = self._queue.find_locked(token)
+            messages = (message.content,)
+            self._queue.settle(message, outcome, reason, description)
         except AmqpError as refusal:
             error = refusal
-        if message is not None:
-            connection.log(
-                outcome,
-                self._queue.name,
-                messages=(message.content,),
-                session=self.session,
-                error=error.condition if error else None,
-            )
-        else:
-            connection.log(outcome, self._queue.name, error=error.condition if error else None)
-        if message is not None and error is None and fault is not None and fault.does == "repeat":
-            self._queue.repeat(message)
-        if fault is not None and fault.does in ("drop", "detach"):
-            self.strike_down(fault)
-        elif fault is not None and fault.does == "hang":
-            if fault.seconds is not None:
-                connection.later(fault.seconds, lambda: self._confirm(delivery, outcome, error, settled=settled))
-        else:
-            self._confirm(delivery, outcome, error, settled=settled)
+        self.channel.connection.log(
+            outcome,
+            self._queue.name,
+            messages=messages,
+            session=self.session if messages else None,
+            error=error.condition if error else None,
+        )
+        return error
 
     def _confirm(self, delivery: int, outcome: Outcome | None, error: AmqpError | None, *, settled: bool) -> None:
         if settled or self.channel.connection.closed:

@@ -51,6 +51,14 @@ class Opening:
                 raise AmqpError(fault.condition, fault.description)
             if fault.does == "drop":
                 connection.cut()
+            elif fault.seconds is not None:
+                connection.later(fault.seconds, lambda: self._open_late(queue))
+        except AmqpError as error:
+            self._refuse(error)
+
+    def _open_late(self, queue: Queue) -> None:
+        try:
+            self._open_queue(queue)
         except AmqpError as error:
             self._refuse(error)
 

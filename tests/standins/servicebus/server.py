@@ -156,6 +156,11 @@ class ServiceBusStandIn:
                 connection.close(error)
         return len(connections)
 
+    def beat(self) -> None:
+        """Tells all clients that it is there, as it does every ten seconds."""
+        for connection in list(self._connections):
+            connection.beat()
+
     # Time
 
     def advance(self, seconds: float) -> None:
@@ -184,6 +189,15 @@ class ServiceBusStandIn:
     def counts(self, queue: str) -> Counts:
         return self.namespace.find(queue).counts()
 
+    def describe_links(self, queue: str | None = None) -> list[dict[str, object]]:
+        """Who is attached to the queues, to see what becomes of a message: the credit left, and what is not settled."""
+        return [
+            link.describe()
+            for connection in self._connections
+            for link in connection.links()
+            if link.role is not None and queue in (None, link.queue_name)
+        ]
+
     def purge(self, queue: str | None = None) -> None:
         """Forgets the messages of one queue, or of all, and what was seen for detecting duplicates."""
         for name, entity in self.namespace.queues.items():
@@ -208,5 +222,4 @@ class ServiceBusStandIn:
         with contextlib.suppress(asyncio.CancelledError):
             while True:
                 await asyncio.sleep(HEARTBEAT_SECONDS)
-                for connection in list(self._connections):
-                    connection.beat()
+                self.beat()
