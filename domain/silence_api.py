@@ -13,13 +13,13 @@ from typing import Any, Literal, TypedDict
 import re2
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from domain.errors import RejectedError
+from domain.errors import MalformedError, RejectedError
 from domain.flags import read_flag
 from domain.labels import Matcher, MatchType
 from domain.matchers import parse_matcher
 from domain.quoting import quote
 from domain.silences import PostedSilence, Silence, SilenceState, list_selected
-from domain.sources.alertmanager_api import MalformedError, read_first_value, well_formed
+from domain.sources.alertmanager_api import read_first_value, well_formed
 from domain.times import print_milliseconds, read_instant
 
 LARGEST_BYTES = 256 * 1024

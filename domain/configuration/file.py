@@ -16,23 +16,11 @@ from domain.configuration.muting import read_inhibit_rules, read_time_intervals
 from domain.configuration.receivers import read_global, read_receivers
 from domain.configuration.routes import RouteReader
 from domain.configuration.templated import template_check
-from domain.errors import RejectedError
+from domain.errors import ConfigurationError
 from domain.templates import TemplateError, TemplateSet, read_templates
-from domain.yaml_document import Field, Problem, Problems, read_document
-
-__all__ = ["ConfigurationError", "Problem", "read_configuration"]
+from domain.yaml_document import Field, Problems, read_document
 
 DEFAULT_RESOLVE_TIMEOUT = timedelta(minutes=5)
-
-
-class ConfigurationError(RejectedError):
-    """A configuration that cannot be used; it says one line for each problem: `alertmanager.yml:12: route: ...`."""
-
-    def __init__(self, name: str, problems: tuple[Problem, ...]) -> None:
-        super().__init__("\n".join(_line(name, problem) for problem in problems))
-        self.name = name
-        self.problems = problems
-        """All that were found, by line and column; never none."""
 
 
 def read_configuration(
@@ -80,11 +68,6 @@ def _read_templates(bundle: Bundle, problems: Problems) -> TemplateSet | None:
 
 def _no_check(text: str, is_html: bool) -> None:
     """Find nothing wrong with any template."""
-
-
-def _line(name: str, problem: Problem) -> str:
-    place = f"{problem.file}:{problem.line}:{problem.column}" if problem.file else f"{name}:{problem.line}"
-    return ": ".join(part for part in (place, problem.key, problem.message) if part)
 
 
 def _read_document(

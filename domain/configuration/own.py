@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, cast, get_args
 
-from domain.configuration.file import ConfigurationError
+from domain.errors import ConfigurationError
 from domain.quoting import quote
 from domain.yaml_document import Field, Problems, read_document
 

@@ -6,9 +6,9 @@ So it can be asked of a configuration whose secrets are hidden and whose templat
 from __future__ import annotations
 
 from domain.configuration import Configuration, Receiver, version_of
-from domain.configuration.file import ConfigurationError
 from domain.configuration.muting import read_time_intervals
 from domain.configuration.routes import RouteReader
+from domain.errors import ConfigurationError
 from domain.yaml_document import Field, Problems, read_document
 
 

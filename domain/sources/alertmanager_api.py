@@ -17,7 +17,7 @@ from typing import Annotated, Any, NoReturn
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter, ValidationError
 
 from domain.alerts import Alert, later
-from domain.errors import RejectedError
+from domain.errors import MalformedError
 from domain.labels import fingerprint
 from domain.quoting import quote
 from domain.times import read_instant
@@ -52,18 +52,6 @@ class PostableAlert(BaseModel):
 _POSTED = TypeAdapter(Annotated[list[PostableAlert], FailFast()])
 _POSTED_FEW = TypeAdapter(list[PostableAlert])
 _FIELDS = {name.lower(): name for name in PostableAlert.model_fields}
-
-
-class MalformedError(RejectedError):
-    """The body is not what the API takes; nothing of it is accepted.
-
-    `code` is Alertmanager's own (400, or go-openapi's 601 and 602), `status` the HTTP status that goes with it.
-    """
-
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.code = code
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, TypeAdapter, ValidationError
 
-from domain.errors import RejectedError
+from domain.errors import RejectedError, TooLargeError, UnreadableError
 from domain.labels import Fingerprint, Labels, fingerprint
 from domain.notifications import pack
 from domain.shadowing import LABELS_KEPT, ShadowRecord
@@ -28,10 +28,6 @@ FAULTS_SHOWN = 5
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
-
-
-class TooLargeError(RejectedError):
-    """More than is taken at once."""
 
 
 type _Texts = Annotated[dict[str, str], FailFast()]
@@ -126,7 +122,9 @@ def read_webhook(body: bytes) -> Webhook:
     try:
         message = _MESSAGE.validate_json(body)
     except ValidationError as error:
-        raise RejectedError(f"the body is not Alertmanager's webhook payload: {_faults(error)}") from None
+        is_json = error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid"
+        refusal = RejectedError if is_json else UnreadableError
+        raise refusal(f"the body is not Alertmanager's webhook payload: {_faults(error)}") from None
     if message.version != VERSION:
         raise RejectedError(f"version {message.version[:20]!r} of the webhook payload is not known, only {VERSION!r}")
     alerts = message.alerts or []

@@ -10,9 +10,8 @@ import pytest
 from adapters.configuration_files import own_beside, read_files, read_own, read_templates_of
 from adapters.settings import Settings
 from adapters.wiring import Ports, wire
-from domain.configuration.file import ConfigurationError
 from domain.configuration.own import OwnConfiguration
-from domain.errors import RejectedError
+from domain.errors import ConfigurationError, RejectedError
 
 BEGIN = "route: {receiver: a}\nreceivers: [{name: a}]\n"
 

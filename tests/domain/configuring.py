@@ -7,7 +7,8 @@ from textwrap import dedent, indent
 import pytest
 
 from domain.configuration import Configuration, WebhookIntegration
-from domain.configuration.file import ConfigurationError, read_configuration
+from domain.configuration.file import read_configuration
+from domain.errors import ConfigurationError
 
 SMALL = "route: {receiver: a}\nreceivers: [{name: a}]\n"
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from domain.alerts import Alert
-from domain.sources.alertmanager_api import PROBLEMS_SHOWN, MalformedError, read_alerts
+from domain.errors import MalformedError
+from domain.sources.alertmanager_api import PROBLEMS_SHOWN, read_alerts
 
 NOON = datetime(2026, 11, 22, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from domain.errors import RejectedError
+from domain.errors import RejectedError, TooLargeError
 from domain.labels import fingerprint
 from domain.notifications import pack
-from domain.sources.alertmanager_webhook import LARGEST_BODY_BYTES, TooLargeError, read_webhook
+from domain.sources.alertmanager_webhook import LARGEST_BODY_BYTES, read_webhook
 from tests.builders import HOUR, NOON
 
 LABELS = {"alertname": "A", "i": "1"}

@@ -12,9 +12,10 @@ import yaml
 
 from domain import yaml_document
 from domain.configuration import Configuration, HttpConfig, Secret, TlsConfig, WebhookIntegration, version_of
-from domain.configuration.file import ConfigurationError, Problem, read_configuration
+from domain.configuration.file import read_configuration
 from domain.durations import parse_duration, parse_go_duration
-from domain.errors import NotFoundError, RejectedError
+from domain.errors import ConfigurationError, NotFoundError, RejectedError
+from domain.yaml_document import Problem
 from tests.domain.configuring import SMALL, complaints, read, webhook, with_child, with_http, with_route, with_webhook
 
 EXAMPLES = Path(__file__).parent / "examples"

@@ -19,9 +19,10 @@ from domain.configuration.checking import (
 from domain.configuration.checking.hours import leave_no_time
 from domain.configuration.checking.reach import find_passed_on
 from domain.configuration.drawing import draw_routes
-from domain.configuration.file import ConfigurationError, read_configuration
+from domain.configuration.file import read_configuration
 from domain.configuration.tree import read_tree
 from domain.durations import parse_duration, print_duration
+from domain.errors import ConfigurationError
 from domain.intervals import TimeInterval
 from domain.labels import Matcher, MatchType
 from domain.matchers import parse_matchers

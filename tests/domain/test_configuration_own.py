@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from domain.configuration.file import ConfigurationError
 from domain.configuration.own import OwnConfiguration, read_own_configuration
+from domain.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,10 @@ import re
 import pytest
 
 from domain.configuration.bundle import Bundle, read_bundle, template_patterns, version_of
-from domain.configuration.file import ConfigurationError, Problem, read_configuration
+from domain.configuration.file import read_configuration
 from domain.configuration.patterns import split_pattern
+from domain.errors import ConfigurationError
+from domain.yaml_document import Problem
 from tests.domain.configuring import SMALL
 
 TEXT = SMALL + "templates: ['*.tmpl']\n"

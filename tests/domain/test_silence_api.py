@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 
-from domain.errors import RejectedError
+from domain.errors import MalformedError, RejectedError
 from domain.flags import read_flag
 from domain.labels import Matcher, MatchType
 from domain.matchers import parse_matchers
 from domain.silence_api import read_silence, read_silence_selection, show_silence, show_silences
 from domain.silences import PostedSilence, SilenceState
-from domain.sources.alertmanager_api import MalformedError
 from tests.builders import HOUR, NOON, silence
 
 POSTED: dict[str, Any] = {
