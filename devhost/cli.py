@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from devhost.client import DEFAULT_URL, Client, NoAnswerError, RefusedError
+from devhost.client import DEFAULT_URL, KEY_VARIABLE, Client, NoAnswerError, RefusedError
 
 REFUSED = 1
 WRONG = 2
@@ -44,8 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_dead_letters(commands)
     _add_shadow(commands)
     _add_explain(commands)
+    _add_tail(commands)
     _add_check_config(commands)
     _add_routes(commands)
+    _add_keys(commands)
+    _add_audit(commands)
+    _add_silence(commands)
+    _add_incidents(commands)
     return parser
 
 
@@ -77,7 +82,12 @@ def _add_serve(commands: Parsers) -> None:
     add("--external-url", metavar="URL", help="under which people reach it; for links in notifications")
     add("--demo", action="store_true", help="play a short outage into itself, to watch")
     add("--demo-pace", type=float, default=1.0, help=argparse.SUPPRESS)
-    add("--auth", action="store_true", help="ask for keys; not there yet")
+    add(
+        "--auth",
+        action="store_const",
+        const="true",
+        help="ask everybody for an API key, and listen beyond this machine if told to; prints the first key, once",
+    )
     add("--log-format", choices=("auto", "text", "json"), default="auto", help="auto: text in a terminal, else json")
     add("--log-level", choices=("debug", "info", "warning", "error"), default="info", help="(default %(default)s)")
     serve.set_defaults(run=_serve)
@@ -132,6 +142,81 @@ def _add_dead_letters(commands: Parsers) -> None:
         _finish(parser, function)
 
 
+def _add_keys(commands: Parsers) -> None:
+    keys = commands.add_parser("keys", help="API keys: who may ask, and for what")
+    actions = keys.add_subparsers(dest="action", required=True, metavar="ACTION")
+    create = actions.add_parser("create", help="make one; it is shown this once")
+    create.add_argument("name", metavar="NAME", help="for people: who or what has it")
+    create.add_argument(
+        "--scope",
+        action="append",
+        required=True,
+        choices=("ingest", "read", "respond", "admin"),
+        help="what it may do; may be given several times",
+    )
+    create.add_argument("--source", help="the one source that it may send as: alertmanager, or KIND/KEY")
+    create.add_argument("--expires", metavar="TIME", help="an instant, or how long from now: 90d")
+    _finish(create, "create_key", module="keys_command")
+    _finish(actions.add_parser("list", help="the newest first"), "list_keys", module="keys_command")
+    revoke = actions.add_parser("revoke", help="refuse one from now on")
+    rotate = actions.add_parser("rotate", help="make one like it, and let the old one run out")
+    rotate.add_argument("--overlap", default="24h", metavar="DURATION", help="the old one's time (default %(default)s)")
+    for parser, function in ((revoke, "revoke_key"), (rotate, "rotate_key")):
+        parser.add_argument("id", metavar="ID")
+        _finish(parser, function, module="keys_command")
+
+
+def _add_audit(commands: Parsers) -> None:
+    audit = commands.add_parser("audit", help="who did what, to what, from where")
+    actions = audit.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the newest first")
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default %(default)s)")
+    _finish(listing, "list_audit", module="audit_command")
+    export = actions.add_parser("export", help="all of it, a line of JSON for each entry, the oldest first")
+    export.add_argument("--after", type=int, default=0, metavar="NUMBER", help="only what follows this entry")
+    _finish(export, "export_audit", module="audit_command")
+    verify = actions.add_parser("verify", help="find the first entry that was changed or removed")
+    verify.add_argument(
+        "--head", metavar="HASH", help="a head that an earlier run printed: without one, a cut tail cannot be seen"
+    )
+    verify.add_argument("--file", type=Path, metavar="FILE", help="verify an export instead; - reads standard input")
+    _finish(verify, "verify_audit", module="audit_command")
+
+
+def _add_silence(commands: Parsers) -> None:
+    silence = commands.add_parser("silence", help="mute alerts for a time, and see what that hides")
+    actions = silence.add_subparsers(dest="action", required=True, metavar="ACTION")
+    matchers = "such as alertname=DiskFull instance=~db.*, of which the first may be a name"
+    add = actions.add_parser("add", help="mute what all matchers select")
+    add.add_argument("matchers", nargs="+", metavar="MATCHER", help=matchers)
+    add.add_argument("-d", "--duration", default="1h", help="from its start (default %(default)s)")
+    add.add_argument("--start", metavar="INSTANT", help="as 2026-11-22T12:00:00Z (default: now)")
+    add.add_argument("--end", metavar="INSTANT", help="in the place of a duration")
+    add.add_argument("-c", "--comment", default="", help="why")
+    add.add_argument("-a", "--author", help="who (default: whoever the key is of, or types)")
+    add.add_argument("--confirm", action="store_true", help="that it may mute nearly everything")
+    add.add_argument("--preview", action="store_true", help="make none; say what it would mute")
+    listing = actions.add_parser("list", help="those that mute, or will")
+    listing.add_argument("matchers", nargs="*", metavar="MATCHER", help="only those that have these matchers")
+    listing.add_argument("--state", choices=("active", "pending", "expired"), help="only those")
+    listing.add_argument("--limit", type=int, default=100, help="at most so many of a state (default %(default)s)")
+    preview = actions.add_parser("preview", help="what one would mute now, and would have muted in the last week")
+    preview.add_argument("matchers", nargs="+", metavar="MATCHER", help=matchers)
+    preview.add_argument("--days", type=int, choices=range(8), default=7, metavar="0-7", help="(default %(default)s)")
+    show = actions.add_parser("show", help="one of them, and what it has hidden")
+    show.add_argument("id", metavar="ID")
+    expire = actions.add_parser("expire", help="end some now")
+    expire.add_argument("ids", nargs="+", metavar="ID")
+    for parser, function in (
+        (add, "add_silence"),
+        (listing, "list_silences"),
+        (preview, "preview_silence"),
+        (show, "show_silence"),
+        (expire, "expire_silence"),
+    ):
+        _finish(parser, function, module="silence_command")
+
+
 def _add_explain(commands: Parsers) -> None:
     explain = commands.add_parser("explain", help="why an alert was told, or why it was not")
     explain.add_argument(
@@ -141,6 +226,55 @@ def _add_explain(commands: Parsers) -> None:
         help="its fingerprint; or matchers such as alertname=DiskFull instance=db1, of which the first may be a name",
     )
     _finish(explain, "explain_alert", module="explain_command")
+
+
+def _add_tail(commands: Parsers) -> None:
+    tail = commands.add_parser("tail", help="what happens to incidents, as it happens; until interrupted")
+    tail.add_argument("--incident", metavar="ID", help="only this one")
+    tail.add_argument("--receiver", metavar="NAME", help="only what concerns this receiver")
+    tail.add_argument("--after", metavar="CURSOR", help="from there on: the cursor of an event (default: from now on)")
+    tail.add_argument("--limit", type=int, metavar="N", help="end after so many events")
+    _finish(tail, "tail_events", module="tail_command")
+
+
+def _add_incidents(commands: Parsers) -> None:
+    incidents = commands.add_parser("incidents", help="what is wrong now, and who sees to it")
+    actions = incidents.add_subparsers(dest="action", required=True, metavar="ACTION")
+    listing = actions.add_parser("list", help="the newest first")
+    listing.add_argument("--status", choices=("triggered", "acknowledged", "resolved"), help="only those")
+    listing.add_argument("--snoozed", action="store_true", help="only those that are snoozed")
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default %(default)s)")
+    show = actions.add_parser("show", help="one of them, with everything that happened and why")
+    show.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
+    show.add_argument("--limit", type=int, default=1000, help="at most so many entries (default %(default)s)")
+    for parser, function in ((listing, "list_incidents"), (show, "show_incident")):
+        _finish(parser, function, module="incidents_command")
+    for action, path, words in (
+        ("ack", "acknowledge", "somebody knows: do not repeat what has been told"),
+        ("unack", "unacknowledge", "nobody does after all: tell it again"),
+        ("snooze", "snooze", "tell nothing of it for a time, except that it is over"),
+        ("unsnooze", "unsnooze", "end a snooze: tell it again"),
+        ("resolve", "resolve", "tell nothing more of what fires now"),
+        ("reopen", "reopen", "take that back: tell it again"),
+        ("assign", "assign", "say who sees to it"),
+        ("severity", "severity", "say how bad it is"),
+        ("note", "notes", "write something into its timeline, also when it is over"),
+    ):
+        parser = actions.add_parser(action, help=words)
+        if action in ("assign", "severity"):
+            parser.add_argument("--to", required=True, metavar="WHAT", help="'' for nobody, or what its alerts say")
+        if action in ("ack", "snooze"):
+            end = parser.add_mutually_exclusive_group(required=action == "snooze")
+            end.add_argument("-d", "--duration", help="for how long (30m, 2h); then it pages again")
+            end.add_argument("--until", metavar="INSTANT", help="as 2026-11-22T12:00:00Z")
+        many = 1 if action == "note" else "+"
+        parser.add_argument("ids", nargs=many, metavar="ID", help="as much of it as tells it from the others")
+        if action == "note":
+            parser.add_argument("note", metavar="TEXT")
+        else:
+            parser.add_argument("-r", "--reason", default="", help="why")
+        parser.set_defaults(path=path)
+        _finish(parser, "respond", module="incidents_command")
 
 
 def _add_shadow(commands: Parsers) -> None:
@@ -162,6 +296,7 @@ def _add_check_config(commands: Parsers) -> None:
     add("--quiet", action="store_true", help="say nothing of what may well be meant")
     add("--silences", type=Path, metavar="FILE", help="check silences too: what `amtool silence query -o json` printed")
     add("--url", help="check the silences of the Tocsin or Alertmanager there too")
+    _add_key(check)
     add("--ignore-unsupported-receivers", action="store_true", help="as for `tocsin serve`")
     add("--json", action="store_true", help="for programs")
     check.set_defaults(run=lambda options: _look("check", options))
@@ -184,6 +319,7 @@ def _add_routes(commands: Parsers) -> None:
     for parser, function in ((show, "show_routes"), (test, "test_routes")):
         parser.add_argument("--config", "--config.file", type=Path, metavar="FILE", help="- reads standard input")
         parser.add_argument("--url", help=f"where Tocsin or an Alertmanager runs (default {DEFAULT_URL})")
+        _add_key(parser)
         parser.add_argument("--json", action="store_true", help="for programs")
         parser.set_defaults(run=lambda options, function=function: _look(function, options))
 
@@ -191,13 +327,19 @@ def _add_routes(commands: Parsers) -> None:
 def _finish(parser: argparse.ArgumentParser, function: str, *, module: str = "commands") -> None:
     """Add what all the commands share that speak to a server."""
     parser.add_argument("--url", default=DEFAULT_URL, help="where Tocsin runs (default %(default)s)")
+    _add_key(parser)
     parser.add_argument("--json", action="store_true", help="print the server's answer as it is")
     parser.set_defaults(run=lambda options: _ask(module, function, options))
 
 
+def _add_key(parser: argparse.ArgumentParser) -> None:
+    # Others on the machine can read a command line, so the environment is the better place.
+    parser.add_argument("--key", help=f"an API key (default: {KEY_VARIABLE} in the environment)")
+
+
 def _ask(module: str, function: str, options: argparse.Namespace) -> int:
     command: Command = getattr(import_module(f"devhost.{module}"), function)
-    return _heed(lambda: command(Client(options.url), options))
+    return _heed(lambda: command(Client(options.url, options.key), options))
 
 
 def _look(function: str, options: argparse.Namespace) -> int:

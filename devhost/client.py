@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from collections.abc import Sequence
 from http.client import HTTPException
 from typing import Any
@@ -13,6 +14,7 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 
 DEFAULT_URL = "http://127.0.0.1:7071"
 TIMEOUT_SECONDS = 30.0
+KEY_VARIABLE = "TOCSIN_KEY"
 
 
 class NoAnswerError(Exception):
@@ -32,12 +34,19 @@ class RefusedError(Exception):
 class Client:
     """Speaks to the Tocsin at one address."""
 
-    def __init__(self, url: str) -> None:
-        """Raises ValueError when the address is not one of HTTP."""
+    def __init__(self, url: str, key: str | None = None) -> None:
+        """With this API key or token, else the one in `TOCSIN_KEY`, else without any.
+
+        Raises:
+            ValueError: The address is not one of HTTP, or the key has signs that no key has.
+        """
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address to speak to, such as {DEFAULT_URL}")
         self.url = url.rstrip("/")
+        self._key = (os.environ.get(KEY_VARIABLE, "") if key is None else key).strip()
+        if not (self._key.isascii() and self._key.isprintable()) or " " in self._key:
+            raise ValueError("the key has signs in it that no API key has")
         # A proxy for the world outside knows no way back to this machine.
         proxies = ProxyHandler({}) if is_loopback(parts.hostname) else ProxyHandler()
         self._opener: OpenerDirector = build_opener(proxies)
@@ -46,14 +55,33 @@ class Client:
         """What the path answers, as JSON."""
         return self._ask(Request(self.url + path))
 
+    def get_text(self, path: str) -> str:
+        """What the path answers, as it is."""
+        return self._read(Request(self.url + path)).decode(errors="replace")
+
+    def delete(self, path: str) -> Any:
+        """What the path answers to being deleted, as JSON."""
+        return self._ask(Request(self.url + path, method="DELETE"))
+
     def post(self, path: str, body: bytes = b"", content_type: str = "application/octet-stream") -> Any:
         """What the path answers to this body, as JSON."""
         return self._ask(Request(self.url + path, data=body, headers={"Content-Type": content_type}, method="POST"))
 
     def _ask(self, request: Request) -> Any:
+        body = self._read(request)
+        try:
+            return json.loads(body)
+        except ValueError as error:
+            raise NoAnswerError(f"what answers at {self.url} is not Tocsin: its answer is no JSON") from error
+
+    def _read(self, request: Request) -> bytes:
+        if self._key:
+            # Not for whoever this address redirects to.
+            request.add_unredirected_header("Authorization", f"Bearer {self._key}")
         try:
             with self._opener.open(request, timeout=TIMEOUT_SECONDS) as answer:
-                return json.loads(answer.read())
+                body: bytes = answer.read()
+                return body
         except HTTPError as error:
             with error:
                 raise _refusal(error) from None
@@ -63,8 +91,6 @@ class Client:
                 f"no answer from {self.url} ({reason or type(error).__name__}).\n"
                 "Start Tocsin with `tocsin serve`, or name its address with --url."
             ) from error
-        except ValueError as error:
-            raise NoAnswerError(f"what answers at {self.url} is not Tocsin: its answer is no JSON") from error
 
 
 def is_loopback(host: str) -> bool:
@@ -81,6 +107,10 @@ def _refusal(error: HTTPError) -> RefusedError:
     text = error.read(65536).decode(errors="replace")
     try:
         problem = json.loads(text)
-        return RefusedError(error.code, str(problem["detail"]), problem.get("problems", ()))
+        # Alertmanager's form has another name for it.
+        detail = str(problem["detail"] if "detail" in problem else problem["message"])
+        if error.code == 401:
+            detail += f"\nGive an API key by {KEY_VARIABLE} in the environment, or by --key."
+        return RefusedError(error.code, detail, problem.get("problems", ()))
     except (ValueError, KeyError, TypeError):
         return RefusedError(error.code, f"{error.code} {error.reason}: {text[:200].strip()}")

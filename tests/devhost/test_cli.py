@@ -53,10 +53,11 @@ def tocsin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        pytest.param(["--host", "0.0.0.0"], "there is no authentication yet", id="every address"),
-        pytest.param(["--host", "example.org"], "there is no authentication yet", id="another machine's name"),
+        pytest.param(["--host", "0.0.0.0"], "nobody is asked for a key", id="every address"),
+        pytest.param(["--host", "example.org"], "nobody is asked for a key", id="another machine's name"),
         pytest.param(["--host", "127.0.0.2"], "use one of 127.0.0.1, ::1, localhost", id="an odd loopback address"),
-        pytest.param(["--auth"], "--auth is not there yet", id="keys"),
+        pytest.param(["--auth", "--host", "no.such.host.invalid"], "cannot listen on no.such.host", id="no host"),
+        pytest.param(["--auth", "--demo"], "leave out --auth", id="a demo with keys"),
         pytest.param(["--demo", "--config", "x.yml"], "leave out --config", id="a demo of one's own"),
         pytest.param(["--config", "no-such-file.yml"], "no-such-file.yml cannot be read: No such file", id="no file"),
     ],
@@ -252,7 +253,7 @@ def test_no_dead_letters_are_good_news(tocsin: Serving, capsys: Output) -> None:
     assert cli.main(["dead-letters", "list", "--url", tocsin.url]) == 0
     assert capsys.readouterr().out == "There are no dead letters.\n"
     assert cli.main(["dead-letters", "list", "--json", "--url", tocsin.url]) == 0
-    assert json.loads(capsys.readouterr().out) == {"dead_letters": []}
+    assert json.loads(capsys.readouterr().out) == {"dead_letters": [], "next": None}
 
 
 def test_an_unknown_dead_letter_is_refused(tocsin: Serving, capsys: Output) -> None:

@@ -1,0 +1,171 @@
+"""The command `tocsin incidents`: see them, and do something about them; over the public API alone."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from rich.table import Table
+from rich.text import Text
+
+from devhost.client import Client
+from devhost.commands import _console, _second, print_answer, printable
+
+NOT_FOUND = 1
+
+INCIDENTS_SEARCHED = 1000
+"""So many, the latest, are looked through for one that begins as was typed."""
+
+_WHOLE = 34
+"""An id has at least so many characters: a group's, a dash and a number."""
+
+
+def list_incidents(client: Client, options: argparse.Namespace) -> int:
+    """Print the incidents, the newest first."""
+    wanted = {"limit": options.limit, "status": options.status, "snoozed": "true" if options.snoozed else None}
+    query = urlencode({name: value for name, value in wanted.items() if value is not None})
+    answer = client.get(f"/api/v1/incidents?{query}")
+    if print_answer(answer, options):
+        return 0
+    if not answer["incidents"]:
+        print("There are no such incidents." if options.status or options.snoozed else "There are no incidents.")
+        return 0
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("STATUS", "SINCE", "SEVERITY", "FIRING", "TITLE", "RECEIVER", "ASSIGNED", "ID"):
+        table.add_column(heading, justify="right" if heading == "FIRING" else "left", overflow="fold")
+    for incident in answer["incidents"]:
+        cells = (
+            _status(incident),
+            _second(incident["opened_at"]),
+            incident["severity"],
+            f"{incident['firing']}/{incident['alerts']}",
+            incident["title"],
+            incident["receiver"],
+            incident["assignee"] or "",
+            incident["id"],
+        )
+        table.add_row(*[Text(printable(cell)) for cell in cells])
+    _console().print(table)
+    if answer["next"]:
+        print("There are older ones; ask for more with --limit.", file=sys.stderr)
+    return 0
+
+
+def show_incident(client: Client, options: argparse.Namespace) -> int:
+    """Print one incident and its timeline, the oldest first."""
+    id = _find(client, options.id)
+    if id is None:
+        return NOT_FOUND
+    incident = client.get(f"{_path(id)}?{urlencode({'limit': options.limit})}")
+    if print_answer(incident, options):
+        return 0
+    print(printable(f"{incident['title']}: {_long_status(incident)}"))
+    rows = [
+        ("opened", _second(incident["opened_at"])),
+        ("severity", incident["severity"]),
+        ("assigned to", incident["assignee"] or ""),
+        ("alerts", f"{incident['firing']} firing of {incident['alerts']}"),
+        ("receiver", incident["receiver"]),
+        ("told", f"{incident['pages']} times" + (f", {incident['failed']} failed" if incident["failed"] else "")),
+        ("group", incident["group_key"]),
+        ("page", incident["url"]),
+    ]
+    for name, value in rows:
+        if value:
+            print(printable(f"  {name:<12} {value}"))
+    for alert in incident["current_alerts"]:
+        labels = " ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items()))
+        print(printable(f"\n{alert['status']} {labels}"))
+        if alert["why"]:
+            print(printable(f"  {alert['why']}"))
+    print("\nWhat happened, and why (UTC):")
+    if incident["is_timeline_cut"]:
+        print("  (there are earlier entries: ask for more with --limit)")
+    for entry in incident["timeline"]:
+        print(printable(f"  {_second(entry['at'])}  {' '.join(entry['words'].split())}"))
+    return 0
+
+
+def respond(client: Client, options: argparse.Namespace) -> int:
+    """Do what the action says to each of the incidents; 1 where one is not found."""
+    body = _body(options)
+    answers = []
+    code = 0
+    for text in options.ids:
+        id = _find(client, text)
+        if id is None:
+            code = NOT_FOUND
+            continue
+        answer = client.post(f"{_path(id)}/{options.path}", json.dumps(body).encode(), "application/json")
+        answers.append(answer)
+        if not options.json:
+            noted = "noted; " if options.path == "notes" else ""
+            print(printable(f"{answer['title']}: {noted}{_long_status(answer)}"))
+    if options.json and answers:
+        print_answer(answers[0] if len(options.ids) == 1 else answers, options)
+    return code
+
+
+def _body(options: argparse.Namespace) -> dict[str, Any]:
+    given = vars(options)
+    body: dict[str, Any] = {}
+    if given.get("reason"):
+        body["reason"] = options.reason
+    if given.get("duration"):
+        body["duration"] = options.duration
+    if given.get("until"):
+        body["until"] = options.until
+    if options.path == "assign":
+        body["assignee"] = options.to or None
+    if options.path == "severity":
+        body["severity"] = options.to or None
+    if options.path == "notes":
+        body["note"] = options.note
+    return body
+
+
+def _find(client: Client, text: str) -> str | None:
+    """The id that is meant: it may be cut short, as long as only one begins so, or only one that is not over."""
+    if len(text) >= _WHOLE:
+        return text
+    incidents = client.get(f"/api/v1/incidents?limit={INCIDENTS_SEARCHED}")["incidents"]
+    found = [incident for incident in incidents if incident["id"].startswith(text)]
+    if len(found) > 1:
+        found = [incident for incident in found if not incident["is_over"]] or found
+    if len(found) == 1:
+        return str(found[0]["id"])
+    if found:
+        print(f"tocsin: the ids of {len(found)} incidents begin with {printable(text)!r}:", file=sys.stderr)
+        for incident in found[:20]:
+            print(printable(f"  {incident['id']}  {incident['status']}  {incident['title']}"), file=sys.stderr)
+    else:
+        print(
+            f"tocsin: no incident of the latest {INCIDENTS_SEARCHED} begins with {printable(text)!r}", file=sys.stderr
+        )
+    return None
+
+
+def _path(id: str) -> str:
+    return f"/api/v1/incidents/{quote(id, safe='')}"
+
+
+def _status(incident: Any) -> str:
+    words = str(incident["status"])
+    if incident["status"] == "resolved" and not incident["is_over"]:
+        words += ", still firing"
+    return f"{words}, snoozed" if incident["snoozed_until"] else words
+
+
+def _long_status(incident: Any) -> str:
+    words = str(incident["status"])
+    if incident["acknowledged_by"] and words == "acknowledged":
+        until = incident["acknowledged_until"]
+        words += f" by {incident['acknowledged_by']}" + (f" until {_second(until)}" if until else "")
+    if words == "resolved" and incident["resolved_by"] and not incident["is_over"]:
+        words += f" by {incident['resolved_by']}, while {incident['firing']} still fire"
+    if incident["snoozed_until"]:
+        words += f", snoozed by {incident['snoozed_by']} until {_second(incident['snoozed_until'])}"
+    return words
