@@ -7,31 +7,69 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
-from adapters.delivery import Postponed
-from adapters.documents import decode
-from adapters.messages import read_events
 from adapters.wiring import ports
-from domain.groups import Event, Tick, Transaction
-from domain.incidents import decide
-from domain.notifications import Delivery, Settled
-from domain.shadowing import MOST_RECORDS
-from domain.shadowing import RETENTION as SHADOW_RETENTION
-from domain.silences import RETENTION
-from domain.situations import Situation
-from endpoints import alertmanager, explain, incidents, ingest, operations, receivers, shadow, silences
+from endpoints import (
+    alertmanager,
+    audit,
+    configurations,
+    deliveries,
+    docs,
+    explain,
+    groups,
+    incidents,
+    ingest,
+    keys,
+    links,
+    live,
+    operations,
+    receivers,
+    responding,
+    shadow,
+    silences,
+    silencing,
+    statistics,
+)
 from endpoints.consumer import consumer
-from endpoints.pipeline import refuse_other_methods
+from endpoints.pipeline import refuse_other_methods, refuse_unknown_paths
 from endpoints.reacting import react_to, read_document
+
+# The platform waits for this file before anything else, and an instance mostly runs one function of it: so each loads
+# what it needs at its first call (tests/functions/test_cold.py).
+if TYPE_CHECKING:
+    from domain.groups import Event
+    from domain.situations import Situation
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
-for resource in (ingest, alertmanager, silences, incidents, explain, receivers, shadow, operations):
+for resource in (
+    ingest,
+    alertmanager,
+    silences,
+    incidents,
+    responding,
+    links,
+    explain,
+    receivers,
+    shadow,
+    operations,
+    keys,
+    audit,
+    live,
+    groups,
+    deliveries,
+    silencing,
+    statistics,
+    configurations,
+    docs,
+):
     app.register_functions(resource.blueprint)
 others = func.Blueprint()  # type: ignore[no-untyped-call]
 refuse_other_methods(others)
+refuse_unknown_paths(others, "api/v1")
 app.register_functions(others)
 
 log = logging.getLogger("tocsin")
@@ -52,6 +90,8 @@ async def take_in(message: func.ServiceBusMessage) -> None:
 @consumer("groups")
 async def fold_groups(message: func.ServiceBusMessage) -> None:
     """Fold one request's alerts into the groups of one shard; if this raises, the queue delivers it again."""
+    from adapters.messages import read_events
+
     events = read_events(message.get_body(), message.message_id)
     situation = await ports().configurations.gather()
     if events.configuration_version != situation.configuration.version:
@@ -65,6 +105,9 @@ async def fold_groups(message: func.ServiceBusMessage) -> None:
 @consumer("ticks")
 async def flush_group(message: func.ServiceBusMessage) -> None:
     """Let a group do what is due; if this raises, the queue delivers the tick again."""
+    from adapters.documents import decode
+    from domain.groups import Tick
+
     tick = decode(Tick, message.get_body())
     await _fold([tick], await ports().configurations.gather())
 
@@ -73,6 +116,10 @@ async def flush_group(message: func.ServiceBusMessage) -> None:
 @consumer("deliveries")
 async def deliver(message: func.ServiceBusMessage) -> None:
     """Tell one integration, and fold the result; if this raises, the queue delivers it again: the page comes twice."""
+    from adapters.delivery import Postponed
+    from adapters.documents import decode
+    from domain.notifications import Delivery, Settled
+
     delivery = decode(Delivery, message.get_body())
     configuration = await ports().configurations.get(delivery.configuration_version)
     integration = configuration.receiver(delivery.notification.receiver).integrations[delivery.integration]
@@ -119,7 +166,8 @@ async def relay_outbox(documents: func.DocumentList) -> None:
 )
 @app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:05")
 async def write_history(documents: func.DocumentList) -> None:
-    """Copy entries and incidents to where they are listed; if this raises, the feed shows them again."""
+    """Tell who listens, and copy entries and incidents to where they are listed; if this raises, they come again."""
+    await ports().live.announce(documents)
     await react_to(documents, ports().project)
 
 
@@ -135,6 +183,14 @@ async def react_again(message: func.ServiceBusMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)
 async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
+    from domain.groups import Tick
+    from domain.idempotency import RETENTION as REQUESTS_RETENTION
+    from domain.shadowing import MOST_RECORDS
+    from domain.shadowing import RETENTION as SHADOW_RETENTION
+    from domain.silences import RETENTION
+    from domain.statistics import RETENTION as DAYS_RETENTION
+    from domain.statistics import day_of
+
     now = ports().clock()
     head = await ports().policy.get_head()
     # Longer than a sweep can be late: nobody listened in between, so no lease may count it (rule 8).
@@ -148,12 +204,19 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().sources.forget_sources(now)
     await ports().silences.forget_silences(now - RETENTION)
     await ports().shadow.forget_records(now - SHADOW_RETENTION, most=MOST_RECORDS)
+    await ports().requests.forget_requests(now - REQUESTS_RETENTION)
+    await ports().statistics.forget_days(day_of(now - DAYS_RETENTION))
     await ports().broker.gather_dead()
+    if head.heard_at is not None:
+        await silencing.log_ended(head.heard_at, now)
     if overdue:
         log.warning("%d groups were overdue and are woken", len(overdue))
 
 
 async def _fold(events: Sequence[Event], situation: Situation) -> None:
+    from domain.groups import Transaction
+    from domain.incidents import decide
+
     now = ports().clock()
     transactions = [
         Transaction(event.group_id, partial(decide, event=event, situation=situation, now=now), event.names)

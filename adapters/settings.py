@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -12,12 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.configuration_files import own_beside, read_own
 from domain.errors import RejectedError
 
+AUTHORITY = "https://login.microsoftonline.com"
+LEAST_PEPPER_CHARACTERS = 32
+
 CONNECTIONS = {
     "cosmos_endpoint": "COSMOS__accountEndpoint",
     "cosmos": "COSMOS",
     "cosmos_database": "COSMOS_DATABASE",
     "service_bus_namespace": "SERVICE_BUS__fullyQualifiedNamespace",
     "service_bus": "SERVICE_BUS",
+    "web_pubsub_endpoint": "WEB_PUBSUB__endpoint",
+    "web_pubsub": "WEB_PUBSUB",
+    "website_site_name": "WEBSITE_SITE_NAME",
+    "website_auth_enabled": "WEBSITE_AUTH_ENABLED",
 }
 """The settings that the Functions host reads too, with its names for them."""
 
@@ -63,7 +71,44 @@ class Settings(BaseModel):
     cosmos_database: str = Field("tocsin", description="The database that has the containers.")
     service_bus_namespace: str = Field("", description="`NAME.servicebus.windows.net`, asked with an identity.")
     service_bus: str = Field("", description="A connection string with a key, for an emulator on this machine only.")
+    body_bytes: int = Field(5 * 1024 * 1024, ge=1024, description="The largest body of a request that is taken.")
+    cors_origins: str = Field(
+        "", description="The origins, by commas, whose pages' scripts may ask: `https://console.example.com`."
+    )
+    web_pubsub_endpoint: str = Field(
+        "", description="`https://NAME.webpubsub.azure.com`, asked with an identity; without it no WebSockets on Azure."
+    )
+    web_pubsub: str = Field("", description="A connection string with a key, for an emulator on this machine only.")
+    web_pubsub_hub: str = Field("tocsin", pattern="^[A-Za-z][A-Za-z0-9_]{0,127}$", description="The hub there.")
     external_url: str = Field("http://localhost:7071", description="Under which people reach Tocsin; for links.")
+    auth: bool = Field(
+        False, description="Ask everybody for a key or a token.  On Azure the default is true, else false."
+    )
+    key_pepper: str = Field(
+        "",
+        repr=False,
+        description="The secret that API keys are hashed with, 32 characters at least; one machine makes its own.",
+    )
+    slack_signing_secret: str = Field(
+        "", repr=False, description="Of the Slack app whose buttons Tocsin answers; without it a button is a link."
+    )
+    entra_tenants: str = Field("", description="The ids of the tenants, by commas, whose tokens are taken.")
+    entra_audience: str = Field("", description="For whom these tokens must be: the app's client id or URI, by commas.")
+    entra_authority: str = Field(AUTHORITY, description="Who issues them; another one only on this machine, for tests.")
+    proxies: int = Field(
+        0, ge=0, le=10, description="How many proxies of yours stand in front: an address is read from behind them."
+    )
+    ingest_per_second: float = Field(2000.0, gt=0, description="Requests with alerts that one key may send a second.")
+    ingest_burst: float = Field(4000.0, ge=1, description="So many of them at once.")
+    requests_per_second: float = Field(50.0, gt=0, description="Other requests that one key, or person, may send.")
+    requests_burst: float = Field(200.0, ge=1, description="So many of them at once.")
+    batch_alerts: int = Field(20_000, ge=1, description="The most alerts that one request may bring.")
+    most_waiting: int = Field(
+        500_000, ge=1, description="While so many messages with alerts wait in memory, alerts are refused (503)."
+    )
+    request_seconds: float = Field(60.0, gt=0, description="After so long a request is given up (503).")
+    website_site_name: str = Field("", description="Set by Azure: the app's name.")
+    website_auth_enabled: str = Field("", description="Set by Azure: `True` where Easy Auth stands in front.")
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -77,8 +122,13 @@ class Settings(BaseModel):
             name: environment[variable] for name in cls.model_fields if (variable := variable_of(name)) in environment
         }
         settings = cls.model_validate(given)
+        if "auth" not in given and settings.website_site_name:
+            # On the internet nobody is trusted because somebody forgot a setting.
+            settings = settings.model_copy(update={"auth": True})
         if settings.home == "azure":
             settings.check_connections()
+        settings.check_identities()
+        settings.check_web_pubsub()
         file = settings.own_configuration or own_beside(settings.configuration)
         if file is None:
             return settings
@@ -100,6 +150,59 @@ class Settings(BaseModel):
             raise RejectedError(
                 "SERVICE_BUS has a key, which is for emulators: set SERVICE_BUS__fullyQualifiedNamespace, grant a role"
             )
+
+    def check_identities(self) -> None:
+        """Raises RejectedError when what is set about keys and tokens cannot be meant; quotes no secret."""
+        if 0 < len(self.key_pepper) < LEAST_PEPPER_CHARACTERS:
+            raise RejectedError(f"TOCSIN_KEY_PEPPER is too short: {LEAST_PEPPER_CHARACTERS} characters at least")
+        if self.auth and self.home == "azure" and not self.key_pepper:
+            raise RejectedError(
+                "TOCSIN_KEY_PEPPER must be set, best as a reference to Key Vault: API keys are hashed with it"
+            )
+        if bool(self.tenants) != bool(self.audiences):
+            raise RejectedError("TOCSIN_ENTRA_TENANTS and TOCSIN_ENTRA_AUDIENCE go together: one of them is not set")
+        parts = urlsplit(self.entra_authority)
+        if self.entra_authority != AUTHORITY and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+            raise RejectedError(f"TOCSIN_ENTRA_AUTHORITY may only be {AUTHORITY}, or an address of this machine")
+
+    @property
+    def tenants(self) -> tuple[str, ...]:
+        """Those of `entra_tenants`, in lower case."""
+        return tuple(found.strip().lower() for found in self.entra_tenants.split(",") if found.strip())
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """Those of `entra_audience`."""
+        return tuple(found.strip() for found in self.entra_audience.split(",") if found.strip())
+
+    @property
+    def trusts_easy_auth(self) -> bool:
+        """Whether the platform says that it stands in front; else anybody could send its header."""
+        return bool(self.website_site_name) and self.website_auth_enabled.lower() == "true"
+
+    @cached_property
+    def origins(self) -> frozenset[str]:
+        """Those of `cors_origins`; a browser sends none with a slash at its end."""
+        return frozenset(origin.strip().rstrip("/").lower() for origin in self.cors_origins.split(",")) - {""}
+
+    def check_web_pubsub(self) -> None:
+        """Raises RejectedError when what is set of Web PubSub cannot be meant, naming the variable."""
+        endpoint, _ = self.web_pubsub_address
+        parts = urlsplit(endpoint)
+        if endpoint and not (parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/")):
+            raise RejectedError("WEB_PUBSUB__endpoint must be an address such as https://NAME.webpubsub.azure.com")
+        if self.web_pubsub and not self.web_pubsub_endpoint and not _is_emulator(endpoint):
+            raise RejectedError(
+                "WEB_PUBSUB has a key, which is for emulators: set WEB_PUBSUB__endpoint and grant a role"
+            )
+
+    @property
+    def web_pubsub_address(self) -> tuple[str, str]:
+        """The endpoint and the emulator's key; no key where an identity is used, no endpoint where there is none."""
+        if self.web_pubsub_endpoint:
+            return self.web_pubsub_endpoint, ""
+        parts = _parts(self.web_pubsub)
+        return parts.get("Endpoint", ""), parts.get("AccessKey", "")
 
     @property
     def cosmos_address(self) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import NoReturn
 from adapters.configurations import Configurations
 from domain.configuration import Integration, Receiver, WebhookIntegration
 from domain.configuration.bundle import Templates
-from domain.errors import RejectedError
+from domain.errors import ConflictError
 from domain.notifications import Delivery, Outcome, pack
 from domain.shadowing import LABELS_KEPT, ShadowRecord, ShadowStore, counterpart
 
@@ -44,9 +44,9 @@ class ShadowDeliverer:
         """Refuse to send a test page.
 
         Raises:
-            RejectedError: Always.
+            ConflictError: Always.
         """
-        raise RejectedError(REFUSED)
+        raise ConflictError(REFUSED)
 
 
 def _record(delivery: Delivery, integration: Integration, at: datetime, *, counts: bool) -> ShadowRecord:

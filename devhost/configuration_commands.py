@@ -31,10 +31,10 @@ from domain.configuration.checking import (
 )
 from domain.configuration.checking.places import Places
 from domain.configuration.drawing import draw_routes, print_timers
-from domain.configuration.file import ConfigurationError, read_configuration
+from domain.configuration.file import read_configuration
 from domain.configuration.own import read_own_configuration
 from domain.configuration.tree import read_tree
-from domain.errors import RejectedError
+from domain.errors import ConfigurationError, RejectedError
 from domain.labels import Labels, MatchType, is_valid_label_name
 from domain.matchers import parse_matcher
 from domain.quoting import quote
@@ -76,7 +76,7 @@ def check(options: argparse.Namespace) -> int:
     if options.silences:
         checked.append(_check_silence_file(options.silences, now))
     if options.url:
-        silences = Client(options.url).get("/api/v2/silences")
+        silences = Client(options.url, options.key).get("/api/v2/silences")
         checked.append(_check_silences(f"silences of {options.url}", silences, now))
     if options.quiet:
         checked = [_without_notes(each) for each in checked]
@@ -271,7 +271,7 @@ def _read_tree(options: argparse.Namespace) -> tuple[Configuration, str]:
     if options.config is not None:
         name = _INPUT if str(options.config) == "-" else str(options.config)
         return read_tree(_read(options.config), name=name), name
-    client = Client(options.url or DEFAULT_URL)
+    client = Client(options.url or DEFAULT_URL, options.key)
     try:
         original = client.get("/api/v2/status")["config"]["original"]
     except (KeyError, TypeError):

@@ -6,18 +6,21 @@ import asyncio
 import contextlib
 import gc
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 import uvicorn
 
+from adapters.live.hub import Hub
 from adapters.wiring import Ports, ports
-from devhost.http import HttpApp
+from devhost.http import HttpApp, refusal_of
 from devhost.index import Function, index
+from devhost.live_pump import LivePump
 from devhost.pumps import FeedPump, QueuePump, TimerPump, keep_running
 from devhost.servicebus_pump import ServiceBusPump
 from devhost.sharing import Loop
 from devhost.stopping import Stop, StoppedError
+from devhost.websockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, SocketProtocol, WebSockets
 
 QUEUE_LIMITS = {"intake": 16, "groups": 64, "ticks": 64, "deliveries": 256, "reactions": 4}
 """How many functions run at once for each queue; `groups` has as many sessions as shards."""
@@ -48,6 +51,9 @@ async def serve(host: str, port: int, when_ready: Callable[[Ports], Any], stop: 
             await home.policy.heard(home.clock(), resumed=True)
         _calm_collector()
         await _serve(host, port, functions, home, when_ready, stop)
+        from endpoints.auditing import fold_refused
+
+        await fold_refused()
     await home.close()
 
 
@@ -63,14 +69,19 @@ async def _serve(
     host: str, port: int, functions: list[Function], home: Ports, when_ready: Callable[[Ports], Any], stop: Stop
 ) -> None:
     loop = Loop()
-    allowed = frozenset(f"{name}:{port}" for name in LOOPBACK)
+    # Whoever must prove who they are may come by any name; the handlers refuse what other sites have browsers send.
+    allowed = None if home.settings.auth else frozenset(f"{name}:{port}" for name in LOOPBACK)
     server = uvicorn.Server(
         uvicorn.Config(
-            HttpApp(functions, loop, allowed),
+            HttpApp(functions, loop, allowed, _web_sockets(home, allowed), home.settings.origins),
             host=host,
             port=port,
             http="httptools",
-            ws="none",
+            ws=SocketProtocol,
+            ws_max_size=LARGEST_MESSAGE_BYTES,
+            ws_ping_interval=PING_SECONDS,
+            ws_ping_timeout=PING_SECONDS,
+            ws_per_message_deflate=False,
             proxy_headers=False,
             lifespan="off",
             log_config=None,
@@ -83,11 +94,30 @@ async def _serve(
     )
     stop.ends(server)
     async with _pumping(_pumps(functions, home, loop)):
-        ready = asyncio.create_task(_tell(server, home, when_ready))
+        tasks = [asyncio.create_task(_tell(server, home, when_ready)), asyncio.create_task(_let_go(server, home))]
         try:
             await server.serve()
         finally:
-            ready.cancel()
+            for task in tasks:
+                task.cancel()
+
+
+def _web_sockets(home: Ports, allowed: frozenset[str] | None) -> WebSockets | None:
+    """What serves those who listen, unless Web PubSub does."""
+    hub = home.live.publisher
+    if not isinstance(hub, Hub):
+        return None
+    hub.is_open = True
+
+    def refusal(headers: Mapping[str, str]) -> str | None:
+        if allowed is not None:
+            return refusal_of(headers, allowed)
+        # Whoever came here has a token in hand; but none that another site's page was given.
+        origin, host = headers.get("origin", ""), headers.get("host", "").lower()
+        is_ours = not origin or origin.lower() in home.settings.origins or origin.partition("://")[2].lower() == host
+        return None if is_ours else "requests from other sites are refused"
+
+    return WebSockets(hub, refusal, home.clock)
 
 
 def _calm_collector() -> None:
@@ -103,7 +133,14 @@ async def _tell(server: uvicorn.Server, home: Ports, when_ready: Callable[[Ports
     when_ready(home)
 
 
-type Pump = QueuePump | ServiceBusPump | FeedPump | TimerPump
+async def _let_go(server: uvicorn.Server, home: Ports) -> None:
+    """Answer those who wait for an event when the server ends: it would wait for them."""
+    while not server.should_exit:  # noqa: ASYNC110  as above
+        await asyncio.sleep(0.05)
+    await home.live.stop_waiting()
+
+
+type Pump = QueuePump | ServiceBusPump | FeedPump | TimerPump | LivePump
 
 
 def _pumps(functions: list[Any], home: Ports, loop: Loop) -> list[Pump]:
@@ -126,6 +163,8 @@ def _pumps(functions: list[Any], home: Ports, loop: Loop) -> list[Pump]:
                 pass
             case other:
                 raise ValueError(f"{function.name}: the dev host does not know {other}")
+    if not home.live.is_announced:
+        pumps.append(LivePump(home.live))
     return pumps
 
 

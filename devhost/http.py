@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
@@ -18,6 +19,9 @@ log = logging.getLogger("tocsin.devhost")
 
 MAX_BODY_BYTES = 5 * 1024 * 1024
 """Prometheus sends 64 alerts at most.  What is taken needs up to forty times the memory of its body (measured)."""
+
+MOST_HELD_BYTES = 32 * 1024 * 1024
+"""So much of bodies is held for requests that are not answered yet; a thousand of Prometheus' at the same time."""
 
 READ_ON_BYTES = 256 * 1024 * 1024
 """So much more is read and dropped: whoever is still sending would find the connection broken, and not our answer."""
@@ -68,33 +72,100 @@ class TooLargeError(Exception):
     """The request's body is larger than the dev host takes."""
 
 
-class HttpApp:
-    """The ASGI app; refuses what a page in somebody's browser could make it do (`allowed_hosts`)."""
+class BusyError(Exception):
+    """The bodies of others, who are not answered yet, take all the memory there is for that."""
 
-    def __init__(self, functions: Iterable[Function], loop: Loop, allowed_hosts: frozenset[str]) -> None:
+
+class Memory:
+    """What the bodies of all requests take that are not answered yet: a slow store must not fill it."""
+
+    def __init__(self, most_bytes: int = MOST_HELD_BYTES) -> None:
+        self._most = most_bytes
+        self.held = 0
+
+    @contextmanager
+    def share(self) -> Iterator[Share]:
+        """One request's part of it, until it is answered."""
+        share = Share(self)
+        try:
+            yield share
+        finally:
+            self.held -= share.size
+
+    def grow(self, size: int) -> None:
+        """Raises BusyError when that is too much; one body alone never is."""
+        if self.held and size > 0 and self.held + size > self._most:
+            raise BusyError("too many requests wait for their answers; try again in a second")
+        self.held += size
+
+
+class Share:
+    """The part of one request."""
+
+    def __init__(self, memory: Memory) -> None:
+        self._memory = memory
+        self.size = 0
+
+    def set(self, size: int) -> None:
+        """It takes so much now.  Raises BusyError when there is not so much left."""
+        self._memory.grow(size - self.size)
+        self.size = size
+
+
+class HttpApp:
+    """The ASGI app; refuses what a page in somebody's browser could make it do, unless all hosts are allowed (None)."""
+
+    def __init__(
+        self,
+        functions: Iterable[Function],
+        loop: Loop,
+        allowed_hosts: frozenset[str] | None,
+        web_sockets: Callable[[Scope, Receive, Send], Awaitable[None]] | None = None,
+        origins: frozenset[str] = frozenset(),
+    ) -> None:
+        """`web_sockets` serves what asks for those, without it nothing does; `origins` may ask though they are others.
+
+        Without hosts that are allowed, all are.
+        """
+        self._origins = origins
+        self._web_sockets = web_sockets
         self._router = Router([function for function in functions if function.trigger == "httpTrigger"])
         self._loop = loop
         self._allowed_hosts = allowed_hosts
+        self._memory = Memory()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http":
             self._loop.request()
-            await _send(send, await self._respond(scope, receive))
+            with self._memory.share() as share:
+                response = await self._respond(scope, receive, share)
+            await _send(send, response)
+        elif scope["type"] == "websocket" and self._web_sockets is not None:
+            await self._web_sockets(scope, receive, send)
 
-    async def _respond(self, scope: Scope, receive: Receive) -> func.HttpResponse:
+    async def _respond(self, scope: Scope, receive: Receive, share: Share) -> func.HttpResponse:
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if refusal := self._refusal(headers):
+        if client := scope.get("client"):
+            # As each proxy does, and the Azure front end: whom it was asked by, behind what the caller says of itself.
+            given = headers.get("x-forwarded-for")
+            headers["x-forwarded-for"] = f"{given}, {client[0]}" if given else str(client[0])
+        if self._allowed_hosts is not None and (refusal := refusal_of(headers, self._allowed_hosts, self._origins)):
             return _refuse(403, refusal)
         found = self._router.find(scope["method"], scope["path"])
         if found is None:
             return _refuse(404, f"no such path: {scope['path'][:200]}")
         function, parameters = found
         try:
-            body = await _read(headers, receive)
+            body = await _read(headers, receive, share)
         except TooLargeError as error:
             response = _refuse(413, str(error))
             response.headers["Connection"] = "close"  # the rest of the body is not read
+            return response
+        except BusyError as error:
+            response = _refuse(503, str(error))
+            response.headers["Retry-After"] = "1"
+            response.headers["Connection"] = "close"
             return response
         except ConnectionError as error:
             return _refuse(400, str(error))  # nobody reads it, and half a request does nothing
@@ -114,17 +185,22 @@ class HttpApp:
             return _refuse(500, "the function failed; see the log")
         return answer
 
-    def _refusal(self, headers: dict[str, str]) -> str | None:
-        """Why a request is refused that a web page may have caused: DNS rebinding, or another site's script."""
-        host = headers.get("host", "")
-        if host.lower() not in self._allowed_hosts:
-            return f"the Host header {host[:100]!r} is not one of {', '.join(sorted(self._allowed_hosts))}"
-        origin = headers.get("origin")
-        if origin is not None and origin.partition("://")[2].lower() not in self._allowed_hosts:
-            return f"requests from the origin {origin[:100]!r} are refused"
-        if headers.get("sec-fetch-site") == "cross-site":
-            return "requests from other sites are refused"
+
+def refusal_of(
+    headers: Mapping[str, str], allowed_hosts: frozenset[str], origins: frozenset[str] = frozenset()
+) -> str | None:
+    """Why a request is refused that a web page may have caused: DNS rebinding, or another site's script."""
+    host = headers.get("host", "")
+    if host.lower() not in allowed_hosts:
+        return f"the Host header {host[:100]!r} is not one of {', '.join(sorted(allowed_hosts))}"
+    origin = headers.get("origin")
+    if origin is not None and origin.lower() in origins:
         return None
+    if origin is not None and origin.partition("://")[2].lower() not in allowed_hosts:
+        return f"requests from the origin {origin[:100]!r} are refused"
+    if headers.get("sec-fetch-site") == "cross-site":
+        return "requests from other sites are refused"
+    return None
 
 
 def _query(text: str) -> dict[str, str]:
@@ -135,7 +211,7 @@ def _query(text: str) -> dict[str, str]:
     return query
 
 
-async def _read(headers: dict[str, str], receive: Receive) -> bytes:
+async def _read(headers: dict[str, str], receive: Receive, share: Share) -> bytes:
     length = int(text) if (text := headers.get("content-length", "")).isdecimal() else 0
     is_announced = "expect" in headers or length > MAX_BODY_BYTES + READ_ON_BYTES
     if length > MAX_BODY_BYTES and is_announced:
@@ -151,7 +227,9 @@ async def _read(headers: dict[str, str], receive: Receive) -> bytes:
         size += len(part)
         if size > MAX_BODY_BYTES:
             parts.clear()
+            share.set(0)
         else:
+            share.set(size)
             parts.append(part)
     if size > MAX_BODY_BYTES:
         raise TooLargeError(f"the body has more than {MAX_BODY_BYTES} bytes, the most that is taken")

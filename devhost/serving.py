@@ -28,6 +28,7 @@ from adapters.settings import Settings
 from adapters.wiring import Ports, ports
 from devhost.client import is_loopback
 from devhost.demo import play, refuse_to_disturb
+from devhost.first_key import make_first_key
 from devhost.host import serve
 from devhost.logs import LogFormat, configure_logs
 from devhost.stopping import Stop, StoppedError
@@ -66,8 +67,9 @@ class Plan:
 
     @property
     def address(self) -> str:
-        """Where it answers; the Host header of every request must say so."""
-        return f"http://[{self.host}]:{self.port}" if ":" in self.host else f"http://{self.host}:{self.port}"
+        """Where it answers; without `--auth` the Host header of every request must say so."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}.get(self.host, self.host)
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 # --- before the start -----------------------------------------------------------------------------------------------
@@ -81,15 +83,10 @@ def plan(options: argparse.Namespace) -> Plan:
     Raises:
         StartError: It is wrong, or cannot be.
     """
-    if options.auth:
-        raise StartError("--auth is not there yet: keys come with a later version.", 2)
-    if options.host not in LOOPBACK:
-        raise StartError(_refuse_host(options.host), 2)
     if options.demo and options.config:
         raise StartError("--demo brings a configuration of its own; leave out --config.", 2)
     if options.demo and options.shadow:
         raise StartError("--demo is there to show pages, and --shadow sends none; leave out one of them.", 2)
-    port = _free_port(options.host, options.port)
     named = {
         "TOCSIN_DATA": options.data,
         "TOCSIN_CONFIGURATION": options.config,
@@ -99,6 +96,7 @@ def plan(options: argparse.Namespace) -> Plan:
         "TOCSIN_IGNORE_UNSUPPORTED_RECEIVERS": options.ignore_unsupported_receivers,
         "TOCSIN_SHADOW": options.shadow,
         "TOCSIN_EXTERNAL_URL": options.external_url,
+        "TOCSIN_AUTH": options.auth,
     }
     environment = {**os.environ, **{name: str(value) for name, value in named.items() if value is not None}}
     if options.demo:
@@ -110,6 +108,11 @@ def plan(options: argparse.Namespace) -> Plan:
         raise StartError("; ".join(places), 2) from None
     except RejectedError as error:
         raise _wrong_configuration(error) from error
+    if not settings.auth and options.host not in LOOPBACK:
+        raise StartError(_refuse_host(options.host), 2)
+    if options.demo and settings.auth:
+        raise StartError("--demo plays alerts into itself, and has no key; leave out --auth.", 2)
+    port = _free_port(options.host, options.port)
     if (file := settings.configuration) is not None:
         try:
             bundle = read_files(file)
@@ -159,14 +162,17 @@ def _refuse_host(host: str) -> str:
     if is_loopback(host):
         return f"cannot listen on {host}: use one of {', '.join(LOOPBACK)}."
     return (
-        f"refusing to listen on {host}: there is no authentication yet, so only this machine may reach Tocsin.\n"
-        "Use --host 127.0.0.1, or put a proxy that knows its users in front."
+        f"refusing to listen on {host}: nobody is asked for a key, so only this machine may reach Tocsin.\n"
+        "Use --auth, or --host 127.0.0.1."
     )
 
 
 def _free_port(host: str, port: int) -> int:
     """The port, if nobody listens on it; any free one for 0."""
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise StartError(f"cannot listen on {host}: {str(error.strerror).lower()}.", 2) from error
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -234,7 +240,10 @@ async def _prepare(planned: Plan, home: Ports) -> list[tuple[str, str]]:
         await home.configurations.push(bundle.text, name=str(file), templates=bundle.templates)
     if planned.is_demo:
         await refuse_to_disturb(home)
-    return await _block(planned, home)
+    block = await _block(planned, home)
+    if home.settings.auth:
+        block[1:1] = _key_lines(planned, await make_first_key(home))
+    return block
 
 
 @contextlib.contextmanager
@@ -312,7 +321,8 @@ async def _block(planned: Plan, home: Ports) -> list[tuple[str, str]]:
     """The lines that are shown when it is ready, each with its heading."""
     settings = home.settings
     alert = '[{"labels": {"alertname": "DiskFull", "instance": "db-1"}}]'
-    curl = f"curl -H 'Content-Type: application/json' -d {shlex.quote(alert)} {planned.address}/api/v2/alerts"
+    key = ' -H "X-API-Key: $TOCSIN_KEY"' if settings.auth else ""
+    curl = f"curl -H 'Content-Type: application/json'{key} -d {shlex.quote(alert)} {planned.address}/api/v2/alerts"
     configuration = "the demo's own" if planned.is_demo else await _describe_configuration(home)
     return [
         ("incidents", f"{planned.address}/incidents"),
@@ -323,6 +333,15 @@ async def _block(planned: Plan, home: Ports) -> list[tuple[str, str]]:
         ("data", _describe_data(planned, settings)),
         ("stop", "Ctrl-C"),
     ]
+
+
+def _key_lines(planned: Plan, token: str | None) -> list[tuple[str, str]]:
+    lines = [("keys", "everybody is asked for one; `tocsin keys create` makes more")]
+    if token is not None:
+        lines.insert(0, ("admin key", f"{token} (shown this once; for commands, put it into TOCSIN_KEY)"))
+    if planned.host not in LOOPBACK:
+        lines.append(("listens on", f"{planned.host}, without TLS: beyond this machine, put a proxy with TLS in front"))
+    return lines
 
 
 def _describe_data(planned: Plan, settings: Settings) -> str:

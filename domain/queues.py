@@ -60,8 +60,12 @@ class Queues(Protocol):
         """Put aside, durably, what can never be accepted; the caller then completes the message."""
         ...
 
-    async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
-        """Parked and dead messages, the newest first."""
+    async def list_dead(self, *, before: tuple[datetime, str] | None = None, limit: int = 100) -> Sequence[DeadLetter]:
+        """Parked and dead messages, the newest first.
+
+        The next part begins behind `before`, the instant and the id of the last one of the part before; that one may be
+        gone by now, and then one of the very same instant may come a second time.
+        """
         ...
 
     async def get_dead(self, dead_letter_id: str) -> DeadLetter:

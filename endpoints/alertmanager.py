@@ -5,23 +5,22 @@ from __future__ import annotations
 import asyncio
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 import azure.functions as func
 
-from adapters.documents import encode
 from adapters.wiring import ports, utc_now
-from domain.configuration.text import hide_secrets
 from domain.errors import RejectedError
-from domain.groups import Head
-from domain.inhibition import SourceKey
-from domain.listing import Standing, list_alerts, list_groups, list_receivers, read_selection
-from domain.muting import source_keys
-from domain.routing import GroupId
+from domain.principals import Scope
 from domain.times import print_milliseconds
 from endpoints.pipeline import endpoint, refuse_unknown_paths
+
+if TYPE_CHECKING:
+    from domain.groups import Head
+    from domain.inhibition import SourceKey
+    from domain.listing import Standing
+    from domain.routing import GroupId
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -37,32 +36,42 @@ MANY = 2000
 STARTED_AT = utc_now()
 
 
-@endpoint(blueprint, "GET", "api/v2/alerts")
+@endpoint(blueprint, "GET", "api/v2/alerts", scope=Scope.READ, answers={200: "application/json"})
 async def get_alerts(request: func.HttpRequest) -> func.HttpResponse:
     """The alerts that have not ended, by fingerprint; waits for those acknowledged just now, for a second at most."""
+    from domain.listing import list_alerts, read_selection
+
     selection = read_selection(parameters(request))
-    standing = await _gather()
+    standing = await gather_standing()
     return await _render(len(standing.copies), lambda: list_alerts(standing, selection))
 
 
-@endpoint(blueprint, "GET", "api/v2/alerts/groups")
+@endpoint(blueprint, "GET", "api/v2/alerts/groups", scope=Scope.READ, answers={200: "application/json"})
 async def get_alert_groups(request: func.HttpRequest) -> func.HttpResponse:
     """The groups with their alerts, by labels and receiver; waits as `get_alerts` does."""
+    from domain.listing import list_groups, read_selection
+
     selection = read_selection(parameters(request))
-    standing = await _gather()
+    standing = await gather_standing()
     return await _render(len(standing.copies), lambda: list_groups(standing, selection))
 
 
-@endpoint(blueprint, "GET", "api/v2/receivers")
+@endpoint(blueprint, "GET", "api/v2/receivers", scope=Scope.READ, answers={200: "application/json"})
 async def get_receivers(request: func.HttpRequest) -> func.HttpResponse:
     """The receivers of the configuration in force, in its order."""
+    from domain.listing import list_receivers, read_selection
+
     situation = await ports().configurations.gather()
     return _shown(list_receivers(situation.configuration, read_selection(parameters(request))))
 
 
-@endpoint(blueprint, "GET", "api/v2/status")
+@endpoint(blueprint, "GET", "api/v2/status", scope=Scope.READ, answers={200: "application/json"})
 async def get_status(request: func.HttpRequest) -> func.HttpResponse:
     """The configuration in force, its secrets hidden, and the version of the API; there is no cluster to show."""
+    from importlib.metadata import version
+
+    from domain.configuration.text import hide_secrets
+
     situation = await ports().configurations.gather()
     return _shown(
         {
@@ -98,7 +107,11 @@ def parameters(request: func.HttpRequest) -> Mapping[str, Sequence[str]]:
         raise RejectedError(f"the query is not UTF-8: {error}") from error
 
 
-async def _gather() -> Standing:
+async def gather_standing() -> Standing:
+    """Everything that is there to be listed; waits for what was acknowledged just now, for a second at most."""
+    from domain.listing import Standing
+    from domain.muting import source_keys
+
     await ports().queues.passed(LONGEST_WAIT_SECONDS)
     copies = await ports().groups.list_members()
     situation = await ports().configurations.gather()
@@ -125,4 +138,6 @@ async def _render(size: int, build: Callable[[], Any]) -> func.HttpResponse:
 
 
 def _shown(value: Any) -> func.HttpResponse:
+    from adapters.documents import encode
+
     return func.HttpResponse(encode(value), mimetype="application/json")

@@ -8,13 +8,16 @@ import inspect
 import logging
 import time
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 from azure.functions.servicebus import ServiceBusMessage
 
 from adapters.wiring import ports
 from domain.errors import RejectedError, UnavailableError
-from domain.queues import QueueName
+
+if TYPE_CHECKING:
+    from domain.queues import QueueName
 
 log = logging.getLogger("tocsin.queues")
 

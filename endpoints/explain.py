@@ -5,19 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import azure.functions as func
 
 from adapters.wiring import ports
 from domain.errors import NotFoundError, RejectedError
-from domain.groups import ENTRIES_SEARCHED
-from domain.labels import Fingerprint
-from domain.tracing import Facts, Stage, Step, Trace, Verdict
-from endpoints.evidence import traces_of
-from endpoints.pages import alert_page, no_such_alert_page, page
+from domain.principals import Scope
+from endpoints.later import later
 from endpoints.pipeline import endpoint
-from endpoints.shapes import Query, Shape, read_query, show
+from endpoints.shapes import NoQuery, Shape, read_query, show
+
+if TYPE_CHECKING:
+    from domain.labels import Fingerprint
+    from domain.tracing import Facts, Stage, Step, Trace, Verdict
+else:
+    Facts, Stage, Verdict = later("domain.tracing", "Facts", "Stage", "Verdict")
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -25,10 +28,6 @@ _FINGERPRINT = re.compile(r"[0-9a-fA-F]{16}", re.ASCII)
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------------
-
-
-class NoQuery(Query):
-    """There is nothing to choose."""
 
 
 class StepShape(Shape):
@@ -79,7 +78,14 @@ class ExplainedAlert(Shape):
 # --- handlers -------------------------------------------------------------------------------------------------------
 
 
-@endpoint(blueprint, "GET", "api/v1/alerts/{fingerprint}/explain")
+@endpoint(
+    blueprint,
+    "GET",
+    "api/v1/alerts/{fingerprint}/explain",
+    scope=Scope.READ,
+    answers={200: ExplainedAlert},
+    problems=(404,),
+)
 async def explain_alert(request: func.HttpRequest) -> func.HttpResponse:
     """Why this alert was told or was not, also when it is long over: every step of its last occurrence."""
     read_query(NoQuery, request)
@@ -98,9 +104,18 @@ async def explain_alert(request: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-@endpoint(blueprint, "GET", "alerts/{fingerprint}")
+@endpoint(
+    blueprint,
+    "GET",
+    "alerts/{fingerprint}",
+    scope=Scope.READ,
+    answers={200: "text/html", 404: "text/html"},
+    problems=(400,),
+)
 async def explain_alert_page(request: func.HttpRequest) -> func.HttpResponse:
     """The same for people."""
+    from endpoints.pages import alert_page, no_such_alert_page, page
+
     read_query(NoQuery, request)
     # One more level up where somebody asks for the folder.
     up = "../../" if request.url.partition("?")[0].endswith("/") else "../"
@@ -112,6 +127,8 @@ async def explain_alert_page(request: func.HttpRequest) -> func.HttpResponse:
 
 
 def _read_fingerprint(request: func.HttpRequest) -> Fingerprint:
+    from domain.labels import Fingerprint
+
     text = str(request.route_params["fingerprint"])
     if not _FINGERPRINT.fullmatch(text):
         raise RejectedError(f"{text[:100]!r} is no fingerprint: sixteen hexadecimal digits, as in /api/v2/alerts")
@@ -119,6 +136,9 @@ def _read_fingerprint(request: func.HttpRequest) -> Fingerprint:
 
 
 async def _find(fingerprint: Fingerprint) -> Sequence[Trace]:
+    from domain.groups import ENTRIES_SEARCHED
+    from endpoints.evidence import traces_of
+
     traces = await traces_of(fingerprint)
     if not traces:
         raise NotFoundError(

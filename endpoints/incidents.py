@@ -6,22 +6,27 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import azure.functions as func
 from pydantic import Field
 
 from adapters.wiring import ports
-from domain.alerts import Alert
-from domain.errors import NotFoundError, RejectedError
-from domain.explaining import EventName, Explained, explain, reported_alerts
-from domain.groups import Incident, Member
-from domain.labels import Fingerprint
-from domain.tracing import trace
-from endpoints.evidence import FOLDS_AWAITED_SECONDS, inquire
-from endpoints.pages import NO_SUCH_INCIDENT, incident_page, list_page, page
+from domain.errors import InputError, NotFoundError
+from domain.principals import Scope
+from endpoints.cursors import read_cursor, refused, write_cursor
+from endpoints.filters import FILTER, read_filter, takes
+from endpoints.later import later
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Query, Shape, read_query, show
+
+if TYPE_CHECKING:
+    from domain.alerts import Alert
+    from domain.explaining import EventName, Explained
+    from domain.groups import Incident, Member
+    from domain.labels import Fingerprint, Matcher
+else:
+    (EventName,) = later("domain.explaining", "EventName")
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -32,7 +37,7 @@ WHY_TOLD = 20
 INCIDENTS_LOOKED_AT = 10_000
 """One answer looks through so many at most for those of a wanted status; `next` says where to go on."""
 
-type Status = Literal["triggered", "resolved"]
+type Status = Literal["triggered", "acknowledged", "resolved"]
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------------
@@ -41,8 +46,14 @@ type Status = Literal["triggered", "resolved"]
 class IncidentsQuery(Page):
     """Which incidents are wanted."""
 
-    before: str | None = Field(None, description="The id of the last one seen: what follows it is wanted.")
+    before: str | None = Field(
+        None,
+        description="The id of the last one seen, or its cursor: what follows it is wanted.  Use `cursor`.",
+        json_schema_extra={"deprecated": True},  # as a field's own mark it would warn ourselves, who read it
+    )
     status: Status | None = None
+    snoozed: bool | None = Field(None, description="Only those that are snoozed now; or false: only the others.")
+    filter: str | None = Field(None, description=f"{FILTER}  It asks for the labels that the group is grouped by.")
 
 
 class TimelineQuery(Query):
@@ -59,12 +70,27 @@ class IncidentSummary(Shape):
     """The page for people."""
     title: str
     status: Status
+    """`resolved` by a person, while alerts still fire, or because none does any more: see `is_over`."""
+    is_over: bool
+    """Whether none of its alerts fires any more, and everybody knows; then it changes no more, but for notes."""
+    severity: str
+    """A person's word, or else the highest label `severity` of what fires; empty where there is none."""
+    assignee: str | None
+    acknowledged_at: datetime | None
+    acknowledged_by: str | None
+    acknowledged_until: datetime | None
+    """When the acknowledgement times out; null if it does not."""
+    snoozed_until: datetime | None
+    snoozed_by: str | None
     receiver: str
     group_id: str
     group_key: str
     group_labels: dict[str, str]
     opened_at: datetime
     resolved_at: datetime | None
+    """When it was over; or when a person resolved it, and it still is so."""
+    resolved_by: str | None
+    """The person; null where it is not resolved by one."""
     firing: int
     alerts: int
     """How many alerts are or were part of it."""
@@ -79,7 +105,7 @@ class Incidents(Shape):
 
     incidents: list[IncidentSummary]
     next: str | None
-    """Give this as `before` for what follows; None at the end.  With a status wanted, a part may be short or empty."""
+    """Give this as `cursor` for what follows; None at the end.  With a status wanted, a part may be short or empty."""
 
 
 class AlertShape(Shape):
@@ -130,6 +156,12 @@ class TimelineEntry(Shape):
     revision: int
     at: datetime
     event: EventName
+    actor: str | None
+    """The person who did it; null where nobody did."""
+    action: str | None
+    """What the person did, as it is called in the path: `acknowledge`, `snooze` and so on."""
+    reason: str | None
+    """Why, in the person's words; of a note, the note."""
     words: str
     """The whole entry as one sentence."""
     clauses: list[str]
@@ -170,41 +202,50 @@ class IncidentDetail(IncidentSummary):
 # --- handlers -------------------------------------------------------------------------------------------------------
 
 
-@endpoint(blueprint, "GET", "api/v1/incidents")
+@endpoint(blueprint, "GET", "api/v1/incidents", scope=Scope.READ, query=IncidentsQuery, answers={200: Incidents})
 async def list_incidents(request: func.HttpRequest) -> func.HttpResponse:
     """The incidents, the newest first."""
-    found, following = await _find(read_query(IncidentsQuery, request))
-    return show(Incidents(incidents=[_summary(incident) for incident in found], next=following))
+    found, following = await _find(read_query(IncidentsQuery, request), read_filter(request))
+    next = None if following is None else write_cursor("incidents", following)
+    return show(Incidents(incidents=[summary_of(incident) for incident in found], next=next))
 
 
-@endpoint(blueprint, "GET", "api/v1/incidents/{id}")
+@endpoint(
+    blueprint,
+    "GET",
+    "api/v1/incidents/{id}",
+    scope=Scope.READ,
+    query=TimelineQuery,
+    answers={200: IncidentDetail},
+    problems=(404,),
+    conditional=True,
+)
 async def show_incident(request: func.HttpRequest) -> func.HttpResponse:
     """One incident with its timeline: every event and every decision with its reason."""
-    query = read_query(TimelineQuery, request)
-    incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
-    why = await _why(incident, trail, members, is_cut=is_cut)
-    cost = await ports().groups.get_cost(incident.id)
-    return show(
-        IncidentDetail(
-            **dict(_summary(incident)),
-            current_alerts=[_current_alert(member, why) for member in members],
-            timeline=[_entry(explained) for explained in trail],
-            is_timeline_cut=is_cut,
-            cost=CostShape(**asdict(cost)) if cost else None,
-        )
-    )
+    return show(await detail_of(request.route_params["id"], read_query(TimelineQuery, request)))
 
 
-@endpoint(blueprint, "GET", "incidents")
+@endpoint(blueprint, "GET", "incidents", scope=Scope.READ, query=IncidentsQuery, answers={200: "text/html"})
 async def list_incidents_page(request: func.HttpRequest) -> func.HttpResponse:
     """The list of incidents for people."""
-    found, following = await _find(read_query(IncidentsQuery, request))
+    from endpoints.pages import list_page, page
+
+    found, following = await _find(read_query(IncidentsQuery, request), read_filter(request))
     return page(list_page(found, following, now=ports().clock(), up=_up(request)))
 
 
-@endpoint(blueprint, "GET", "incidents/{id}")
+@endpoint(
+    blueprint,
+    "GET",
+    "incidents/{id}",
+    scope=Scope.READ,
+    query=TimelineQuery,
+    answers={200: "text/html", 404: "text/html"},
+)
 async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
     """One incident for people: where the links in notifications lead."""
+    from endpoints.pages import NO_SUCH_INCIDENT, incident_page, page
+
     query = read_query(TimelineQuery, request)
     try:
         incident, trail, members, is_cut = await _trail(request.route_params["id"], query.limit)
@@ -215,7 +256,7 @@ async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
 
 
 # The host takes an empty route for none at all; this one is the root, once AzureWebJobsDisableHomepage frees it.
-@endpoint(blueprint, "GET", "/")
+@endpoint(blueprint, "GET", "/", scope=None, answers={302: None})
 async def show_home(request: func.HttpRequest) -> func.HttpResponse:
     """Lead people to the list of incidents."""
     return func.HttpResponse(status_code=302, headers={"Location": "incidents"})
@@ -224,21 +265,37 @@ async def show_home(request: func.HttpRequest) -> func.HttpResponse:
 # --- gathering ------------------------------------------------------------------------------------------------------
 
 
-async def _find(query: IncidentsQuery) -> tuple[Sequence[Incident], str | None]:
+async def detail_of(incident_id: str, query: TimelineQuery) -> IncidentDetail:
+    """What is shown of one incident.
+
+    Raises:
+        NotFoundError: There is none under that id.
+    """
+    incident, trail, members, is_cut = await _trail(incident_id, query.limit)
+    why = await _why(incident, trail, members, is_cut=is_cut)
+    cost = await ports().groups.get_cost(incident.id)
+    return IncidentDetail(
+        **dict(summary_of(incident)),
+        current_alerts=[_current_alert(member, why) for member in members],
+        timeline=[_entry(explained) for explained in trail],
+        is_timeline_cut=is_cut,
+        cost=CostShape(**asdict(cost)) if cost else None,
+    )
+
+
+async def _find(query: IncidentsQuery, matchers: tuple[Matcher, ...]) -> tuple[Sequence[Incident], str | None]:
     """The incidents that the query wants, and behind which one to go on."""
+    from endpoints.evidence import FOLDS_AWAITED_SECONDS
+
     await ports().queues.passed(FOLDS_AWAITED_SECONDS)
-    groups, before = ports().groups, query.before
-    if before is not None:
-        try:
-            await groups.get_incident(before)
-        except NotFoundError as error:
-            raise RejectedError(f"query parameter 'before': {error}") from error
+    groups, before = ports().groups, await _last_seen(query)
     found: list[Incident] = []
     for _ in range(0, INCIDENTS_LOOKED_AT, 1000):
-        size = 1000 if query.status else query.limit + 1
+        is_filtered = query.status is not None or query.snoozed is not None or bool(matchers)
+        size = 1000 if is_filtered else query.limit + 1
         incidents = await groups.list_incidents(before=before, limit=size)
         for place, incident in enumerate(incidents):
-            if query.status in (None, _status(incident)):
+            if _is_wanted(query, incident) and takes(matchers, incident.group_labels):
                 found.append(incident)
             if len(found) == query.limit and place + 1 < len(incidents):
                 return found, incident.id
@@ -249,8 +306,34 @@ async def _find(query: IncidentsQuery) -> tuple[Sequence[Incident], str | None]:
     return found, before
 
 
+async def _last_seen(query: IncidentsQuery) -> str | None:
+    """The id of the incident that the question goes on behind."""
+    if query.cursor is not None and query.before is not None:
+        raise refused("'before' says the same; give one of them")
+    name = "cursor" if query.before is None else "before"
+    place = read_cursor(query.cursor, "incidents", str) if query.before is None else _place(query.before)
+    last = place[0] if place else query.before
+    if last is not None:
+        try:
+            await ports().groups.get_incident(last)
+        except NotFoundError as error:
+            raise InputError(f"query parameter {name!r}: {error}", ((name, str(error)),)) from error
+    return last
+
+
+def _place(before: str) -> tuple[str, ...] | None:
+    """Programs of before cursors give `next` as `before`."""
+    try:
+        return read_cursor(before, "incidents", str)
+    except InputError:
+        return None
+
+
 async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Explained], Sequence[Member], bool]:
     """The incident, its trail in words, its alerts while it lasts, and whether the trail goes further back."""
+    from domain.explaining import explain
+    from endpoints.evidence import FOLDS_AWAITED_SECONDS
+
     await ports().queues.passed(FOLDS_AWAITED_SECONDS)
     groups = ports().groups
     incident = await groups.get_incident(incident_id)
@@ -278,6 +361,9 @@ async def _why(
     incident: Incident, trail: Sequence[Explained], members: Sequence[Member], *, is_cut: bool
 ) -> dict[Fingerprint, str]:
     """Of the first few of its alerts why they were told or were not."""
+    from domain.tracing import trace
+    from endpoints.evidence import inquire
+
     inquiry = await inquire(incident.group_id) if members else None
     why: dict[Fingerprint, str] = {}
     if inquiry is not None:
@@ -289,8 +375,14 @@ async def _why(
     return why
 
 
-def _status(incident: Incident) -> Status:
-    return "triggered" if incident.resolved_at is None else "resolved"
+def _is_wanted(query: IncidentsQuery, incident: Incident) -> bool:
+    if query.status not in (None, incident.status.value):
+        return False
+    return query.snoozed in (None, _is_snoozed(incident))
+
+
+def _is_snoozed(incident: Incident) -> bool:
+    return incident.resolved_at is None and incident.standing.snoozed_until is not None
 
 
 def _up(request: func.HttpRequest) -> str:
@@ -302,18 +394,29 @@ def _up(request: func.HttpRequest) -> str:
 # --- showing --------------------------------------------------------------------------------------------------------
 
 
-def _summary(incident: Incident) -> IncidentSummary:
+def summary_of(incident: Incident) -> IncidentSummary:
+    """What lists show of one incident."""
+    standing, is_snoozed = incident.standing, _is_snoozed(incident)
     return IncidentSummary(
         id=incident.id,
         url=f"{ports().settings.external_url.rstrip('/')}/incidents/{incident.id}",
         title=incident.title,
-        status=_status(incident),
+        status=incident.status.value,
+        is_over=incident.resolved_at is not None,
+        severity=standing.severity or incident.severity,
+        assignee=standing.assignee or None,
+        acknowledged_at=standing.acknowledged_at,
+        acknowledged_by=standing.acknowledged_by or None,
+        acknowledged_until=standing.until,
+        snoozed_until=standing.snoozed_until if is_snoozed else None,
+        snoozed_by=standing.snoozed_by if is_snoozed else None,
         receiver=incident.receiver,
         group_id=incident.group_id,
         group_key=incident.group_key,
         group_labels=dict(incident.group_labels),
         opened_at=incident.opened_at,
-        resolved_at=incident.resolved_at,
+        resolved_at=incident.resolved_at or standing.resolved_at,
+        resolved_by=standing.resolved_by or None,
         firing=incident.firing,
         alerts=incident.alerts,
         pages=incident.pages,
@@ -344,11 +447,16 @@ def _current_alert(member: Member, why: Mapping[Fingerprint, str]) -> CurrentAle
 
 
 def _entry(explained: Explained) -> TimelineEntry:
-    entry, settled = explained.entry, explained.entry.settled
+    from domain.explaining import reported_alerts
+
+    entry, settled, responded = explained.entry, explained.entry.settled, explained.entry.responded
     return TimelineEntry(
         revision=entry.revision,
         at=entry.at,
         event=explained.event,
+        actor=explained.actor or None,
+        action=responded.action.value if responded else None,
+        reason=responded.reason or None if responded else None,
         words=explained.words,
         clauses=list(explained.clauses),
         reasons=[

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import azure.functions as func
 
 from adapters.wiring import ports
+from domain.errors import MalformedError
+from domain.principals import Scope
 from domain.quoting import quote
-from domain.sources.alertmanager_api import MalformedError, read_alerts
 from endpoints.pipeline import endpoint, reply
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
@@ -18,7 +19,7 @@ _TOKEN = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
 MEDIA_TYPE = re.compile(rf"""\s*(?P<type>{_TOKEN}(?:/{_TOKEN})?)\s*(?:;\s*{_TOKEN}=(?:{_TOKEN}|"[^"]*")\s*)*;?\s*""")
 
 
-@endpoint(blueprint, "POST", "api/v2/alerts")
+@endpoint(blueprint, "POST", "api/v2/alerts", scope=Scope.INGEST)
 async def receive_alerts(request: func.HttpRequest) -> func.HttpResponse:
     """Take alerts in as Alertmanager does; answered when they are durable.  Bad ones cost good ones nothing (IN-4)."""
     body = request.get_body()
@@ -37,8 +38,13 @@ async def take_in(body: bytes) -> Sequence[str]:
     Raises:
         MalformedError: Nothing of it was taken.
     """
+    from domain.sources.alertmanager_api import read_alerts
+
     door, situation = ports().door, await ports().configurations.gather()
     reading = read_alerts(body, door.receive(ports().clock()), situation.configuration.resolve_timeout)
+    if len(reading.alerts) > (most := ports().settings.batch_alerts):
+        # They are read in no time, and take a second to route, in which nobody else is answered.
+        raise MalformedError(413, 413, f"{len(reading.alerts)} alerts are too many at once; at most {most} are taken")
     admission = door.admit(reading.alerts, situation)
     if admission.messages:
         await ports().configurations.feed_sources(admission.alerts, situation.configuration)

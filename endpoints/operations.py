@@ -5,43 +5,49 @@ from __future__ import annotations
 import base64
 import json
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import azure.functions as func
-from pydantic import Field, ValidationError
+from pydantic import Field
 from pydantic_core import to_json
 
 from adapters.wiring import ports
-from domain.errors import RejectedError, UnavailableError
-from domain.groups import Head
-from domain.queues import DeadLetter
-from domain.routing import GroupId
+from domain.errors import UnavailableError, UnreadableError
+from domain.principals import Scope
+from endpoints.conditions import check_match
+from endpoints.cursors import cut, read_cursor, read_moment, write_cursor
 from endpoints.pipeline import endpoint
-from endpoints.shapes import Page, Shape, read_query, show
+from endpoints.shapes import Page, Shape, read_body, read_query, show
+
+if TYPE_CHECKING:
+    from domain.groups import Head
+    from domain.queues import DeadLetter
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 LONGEST_SILENCE_OF_SWEEP = timedelta(minutes=3)
 """The sweep writes every minute; one that has not for so long means that nothing is written, or nothing runs."""
 
-NO_GROUP = GroupId("0" * 32)
+NO_GROUP = "0" * 32
 """Whatever the store says of it, it has answered."""
 
 
 # --- health ---------------------------------------------------------------------------------------------------------
 
 
-@endpoint(blueprint, "GET", "-/healthy")
+@endpoint(blueprint, "GET", "-/healthy", scope=None, answers={200: "text/plain"})
 async def check_healthy(request: func.HttpRequest) -> func.HttpResponse:
     """Whether the process runs."""
     return func.HttpResponse("OK", mimetype="text/plain")
 
 
-@endpoint(blueprint, "GET", "-/ready")
+@endpoint(blueprint, "GET", "-/ready", scope=None, answers={200: "text/plain"})
 async def check_ready(request: func.HttpRequest) -> func.HttpResponse:
     """Whether it can take alerts in: the store answers and was lately written to, and a configuration is in force."""
+    from domain.routing import GroupId
+
     await ports().configurations.gather()
-    await ports().groups.list_entries(NO_GROUP, limit=1)
+    await ports().groups.list_entries(GroupId(NO_GROUP), limit=1)
     head = await ports().policy.get_head()
     if head.heard_at is None:
         raise UnavailableError("not listening yet: the sweep has not run")
@@ -85,7 +91,7 @@ class ConfigurationInForce(Shape):
     versions: list[ConfigurationVersion]
 
 
-@endpoint(blueprint, "POST", "-/reload")
+@endpoint(blueprint, "POST", "-/reload", scope=Scope.ADMIN, answers={200: "text/plain"}, problems=(400,))
 async def reload_configuration(request: func.HttpRequest) -> func.HttpResponse:
     """Put the configuration file in force as it is now; where it is wrong, all its problems are the answer (400)."""
     configuration, notice = await ports().configurations.reload()
@@ -93,17 +99,34 @@ async def reload_configuration(request: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse("\n".join(lines) + "\n", mimetype="text/plain")
 
 
-@endpoint(blueprint, "POST", "api/v1/configuration")
+@endpoint(
+    blueprint,
+    "POST",
+    "api/v1/configuration",
+    scope=Scope.ADMIN,
+    # Without a type, or with that which curl gives everything, it is the text.
+    body={
+        "application/yaml": None,
+        "text/plain": None,
+        "application/octet-stream": None,
+        "application/x-www-form-urlencoded": None,
+        "application/json": ConfigurationFiles,
+    },
+    answers={200: PushedConfiguration},
+    conditional=True,
+)
 async def push_configuration(request: func.HttpRequest) -> func.HttpResponse:
     """Put the posted alertmanager.yml in force, whole, or say all that is wrong with it (400).
 
     The body is its text, or with content type application/json a `ConfigurationFiles`.
     """
     if _content_type(request) == "application/json":
-        files = _files(request)
+        files = read_body(ConfigurationFiles, request)
         text, templates = files.configuration, tuple(files.templates.items())
     else:
         text, templates = _text(request), None
+    if "if-match" in request.headers:
+        check_match(request, await _in_force())
     configuration = await ports().configurations.push(text, name="configuration", templates=templates)
     return show(PushedConfiguration(version=configuration.version))
 
@@ -112,40 +135,33 @@ def _content_type(request: func.HttpRequest) -> str:
     return str(request.headers.get("content-type", "")).partition(";")[0].strip().lower()
 
 
-def _files(request: func.HttpRequest) -> ConfigurationFiles:
-    try:
-        return ConfigurationFiles.model_validate_json(request.get_body())
-    except ValidationError as error:
-        found = [(".".join(map(str, each["loc"])), each["msg"]) for each in error.errors(include_url=False)]
-        complaints = [": ".join(part for part in parts if part) for parts in found]
-        raise RejectedError(
-            f'the body is not {{"configuration": "…", "templates": {{"name": "…"}}}}: {"; ".join(complaints)}'
-        ) from None
-
-
 def _text(request: func.HttpRequest) -> str:
     try:
         text: str = request.get_body().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise RejectedError(f"the configuration is not UTF-8: {error.reason} at byte {error.start}") from error
+        raise UnreadableError(f"the configuration is not UTF-8: {error.reason} at byte {error.start}") from error
     return text
 
 
-@endpoint(blueprint, "GET", "api/v1/configuration")
+@endpoint(
+    blueprint, "GET", "api/v1/configuration", scope=Scope.READ, answers={200: ConfigurationInForce}, conditional=True
+)
 async def show_configuration(request: func.HttpRequest) -> func.HttpResponse:
     """Which configuration is in force since when, and which versions there were; the text itself holds secrets."""
+    return show(await _in_force())
+
+
+async def _in_force() -> ConfigurationInForce:
     version = (await ports().policy.get_head()).configuration_version
     versions = [
         ConfigurationVersion(version=known, activated_at=at) for known, at in await ports().policy.list_configurations()
     ]
     situation = await ports().configurations.gather()
-    return show(
-        ConfigurationInForce(
-            version=situation.configuration.version,
-            activated_at=next((known.activated_at for known in versions if known.version == version), None),
-            is_default=not version,
-            versions=versions,
-        )
+    return ConfigurationInForce(
+        version=situation.configuration.version,
+        activated_at=next((known.activated_at for known in versions if known.version == version), None),
+        is_default=not version,
+        versions=versions,
     )
 
 
@@ -173,7 +189,7 @@ class Ledger(Shape):
     """Whether both sums hold; while something is being folded, what is under way may count on both sides."""
 
 
-@endpoint(blueprint, "GET", "api/v1/ledger")
+@endpoint(blueprint, "GET", "api/v1/ledger", scope=Scope.READ, answers={200: Ledger})
 async def show_ledger(request: func.HttpRequest) -> func.HttpResponse:
     """Count what was accepted and what is due against what became of it, once what is under way has been folded."""
     await ports().queues.passed(1.0)
@@ -226,6 +242,8 @@ class DeadLetters(Shape):
     """The newest first."""
 
     dead_letters: list[DeadLetterSummary]
+    next: str | None
+    """Give this as `cursor` for what follows; None at the end."""
 
 
 class DeadLetterDetail(DeadLetterSummary):
@@ -243,15 +261,26 @@ class ReplayedDeadLetter(Shape):
     queue: str
 
 
-@endpoint(blueprint, "GET", "api/v1/dead-letters")
+@endpoint(blueprint, "GET", "api/v1/dead-letters", scope=Scope.ADMIN, query=Page, answers={200: DeadLetters})
 async def list_dead_letters(request: func.HttpRequest) -> func.HttpResponse:
     """The messages that nobody will try again by themselves, the newest first."""
     page = read_query(Page, request)
-    found = await ports().queues.list_dead(limit=page.limit)
-    return show(DeadLetters(dead_letters=[DeadLetterSummary(**_summary(letter)) for letter in found]))
+    place = read_cursor(page.cursor, "dead-letters", str, str)
+    before = (read_moment(place[0]), place[1]) if place else None
+    found = await ports().queues.list_dead(before=before, limit=page.limit + 1)
+    shown, following = cut(found, page.limit, _cursor)
+    return show(DeadLetters(dead_letters=[DeadLetterSummary(**_summary(letter)) for letter in shown], next=following))
 
 
-@endpoint(blueprint, "GET", "api/v1/dead-letters/{id}")
+@endpoint(
+    blueprint,
+    "GET",
+    "api/v1/dead-letters/{id}",
+    scope=Scope.ADMIN,
+    answers={200: DeadLetterDetail},
+    problems=(404,),
+    conditional=True,
+)
 async def show_dead_letter(request: func.HttpRequest) -> func.HttpResponse:
     """One of them, with its body."""
     letter = await ports().queues.get_dead(request.route_params["id"])
@@ -259,12 +288,23 @@ async def show_dead_letter(request: func.HttpRequest) -> func.HttpResponse:
     return show(DeadLetterDetail(**_summary(letter), body_encoding=encoding, body=body))
 
 
-@endpoint(blueprint, "POST", "api/v1/dead-letters/{id}/replay")
+@endpoint(
+    blueprint,
+    "POST",
+    "api/v1/dead-letters/{id}/replay",
+    scope=Scope.ADMIN,
+    answers={200: ReplayedDeadLetter},
+    problems=(404,),
+)
 async def replay_dead_letter(request: func.HttpRequest) -> func.HttpResponse:
     """Send it to its queue again; a second time there is none (404)."""
     letter = await ports().queues.get_dead(request.route_params["id"])
     await ports().queues.replay(letter.id)
     return show(ReplayedDeadLetter(id=letter.id, queue=letter.queue))
+
+
+def _cursor(letter: DeadLetter) -> str:
+    return write_cursor("dead-letters", letter.at.isoformat(), letter.id)
 
 
 def _summary(letter: DeadLetter) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from domain.alerts import Alert
 from domain.explaining import EventName, Explained, Folded, clock, fold_failures, printable, reported_alerts
 from domain.groups import Incident, Member
 from domain.labels import Fingerprint
+from domain.lifecycle import Status
 from domain.tracing import Step, Trace
 
 STYLE = """
@@ -35,6 +36,11 @@ h2 small, .dim { color: var(--dim); font-weight: normal; font-size: .875rem; }
 .status { font-weight: 600; }
 .triggered, .firing { color: var(--bad); }
 .resolved { color: var(--good); }
+.acknowledged { color: var(--link); }
+.buttons { display: flex; flex-wrap: wrap; gap: .5rem 1.25rem; margin: 1rem 0; }
+.buttons form { display: flex; flex-wrap: wrap; gap: .375rem; align-items: center; }
+.buttons input { flex: 1 1 12rem; }
+.buttons button, .buttons select, .buttons input { font: inherit; font-size: .875rem; padding: .1875rem .5rem; }
 .chips { display: flex; flex-wrap: wrap; gap: .375rem; margin: .5rem 0; padding: 0; list-style: none; }
 .chips li { background: var(--chip); border-radius: .25rem; padding: .0625rem .4375rem; font-size: .8125rem;
   font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
@@ -46,12 +52,13 @@ dd { margin: 0; }
   border-radius: .375rem; padding: .625rem .875rem; margin: .5rem 0; }
 .cards > li.is-triggered, .cards > li.is-firing { border-left-color: var(--bad); }
 .cards > li.is-resolved { border-left-color: var(--good); }
+.cards > li.is-acknowledged { border-left-color: var(--link); }
 .cards p { margin: .25rem 0; }
 .timeline { border-left: 2px solid var(--line); margin-left: .375rem; }
 .timeline > li { position: relative; padding: 0 0 1rem 1.125rem; }
 .timeline > li::before { content: ""; position: absolute; left: -.4375rem; top: .4375rem; width: .75rem; height: .75rem;
   border-radius: 50%; background: var(--dim); border: 2px solid var(--back); }
-.timeline > li.is-received::before { background: var(--link); }
+.timeline > li.is-received::before, .timeline > li.is-response::before { background: var(--link); }
 .timeline > li.is-delivered::before { background: var(--good); }
 .timeline > li.is-failed::before { background: var(--bad); }
 .timeline time { font-variant-numeric: tabular-nums; font-weight: 600; }
@@ -78,8 +85,9 @@ _STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; "
-    f"style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+    f"style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    # With `no-referrer` a browser would not tell where our own buttons are: see `responding.check_same_origin`.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
 """Only our own style sheet takes effect, whatever else got into the page; and no other site learns where we are."""
@@ -91,6 +99,7 @@ _EVENTS: Mapping[EventName, str] = {
     "tick": "the group fell due",
     "result": "a delivery ended",
     "woken": "looked at again",
+    "response": "somebody responded",
 }
 
 
@@ -118,10 +127,10 @@ def list_page(incidents: Sequence[Incident], following: str | None, *, now: date
         now: For how long a triggered one has lasted.
         up: What leads to the folder that holds `incidents`.
     """
-    firing = sum(incident.resolved_at is None for incident in incidents)
+    firing = sum(incident.status is Status.TRIGGERED for incident in incidents)
     cards = "".join([_listed(incident, now, up) for incident in incidents])
     older = f'<p><a href="{up}incidents?before={quote(following)}">Older incidents</a></p>' if following else ""
-    return _document(
+    return document(
         "Incidents",
         f"<h1>Incidents</h1><p class=dim>{firing} of {len(incidents)} triggered, the newest first; times are UTC</p>"
         + (f'<ul class="cards">{cards}</ul>' if cards else "<p>None yet: no alert has fired.</p>")
@@ -151,9 +160,11 @@ def incident_page(
         is_cut: Whether the trail goes further back than what is given.
         up: What leads to the folder that holds `incidents`.
     """
-    status = _status(incident)
+    status, standing = incident.status, incident.standing
     facts = [
-        ("status", f'<span class="status {status}">{status}</span>, {_lasted(incident, now)}'),
+        ("status", f'<span class="status {status}">{status}</span>, {_lasted(incident, now)}{_by(incident, now)}'),
+        ("severity", _text(standing.severity or incident.severity)),
+        ("assigned to", _text(standing.assignee)),
         ("opened", _instant(incident.opened_at)),
         ("resolved", _instant(incident.resolved_at) if incident.resolved_at else ""),
         ("alerts", f"{incident.firing} firing of {incident.alerts}"),
@@ -170,10 +181,10 @@ def incident_page(
     )
     entries = "".join([_entry(folded, up) for folded in reversed(fold_failures(trail))])
     earlier = "<p class=dim>There are earlier entries than these.</p>" if is_cut else ""
-    return _document(
+    return document(
         f"{incident.title} ({status})",
         f'<nav><a href="{up}incidents">Incidents</a></nav>'
-        f"<h1>{_text(incident.title)}</h1>{_group_chips(incident)}<dl>{listed}</dl>"
+        f"<h1>{_text(incident.title)}</h1>{_group_chips(incident)}<dl>{listed}</dl>{_buttons(incident, up)}"
         + (f'<h2>Alerts now</h2><ul class="cards">{alerts}</ul>' if alerts else "")
         + f"<h2>What happened, and why <small>the latest first, times are UTC</small></h2>"
         f'<ol class="timeline">{entries}</ol>{earlier}',
@@ -182,14 +193,66 @@ def incident_page(
 
 
 def _listed(incident: Incident, now: datetime, up: str) -> str:
-    status = _status(incident)
+    status = incident.status
     return (
         f'<li class="is-{status}"><a href="{up}incidents/{quote(incident.id)}">{_text(incident.title)}</a>'
         f' <span class="status {status}">{status}</span>{_group_chips(incident)}'
-        f"<p class=dim>opened {_instant(incident.opened_at)}, {status} {_lasted(incident, now)};"
+        f"<p class=dim>opened {_instant(incident.opened_at)}, {status} {_lasted(incident, now)}{_by(incident, now)};"
         f" {incident.firing} firing of {incident.alerts}; {_told(incident)}, receiver {_text(incident.receiver)}"
         "</p></li>"
     )
+
+
+def _by(incident: Incident, now: datetime) -> str:
+    """Who has it in hand, and until when."""
+    standing = incident.standing
+    if incident.resolved_at is not None:
+        return ""
+    words = ""
+    if standing.acknowledged_by:
+        words = f" by {_text(standing.acknowledged_by)}"
+        if standing.until:
+            words += f", until {clock(standing.until, now)}"
+    if standing.resolved_by:
+        words = f" by {_text(standing.resolved_by)}, while {incident.firing} still fire"
+    if standing.snoozed_until:
+        words += f"; snoozed by {_text(standing.snoozed_by)} until {clock(standing.snoozed_until, now)}"
+    return words
+
+
+_WHY = '<input name="reason" placeholder="why, if you like" aria-label="why" maxlength="1000">'
+
+
+def _buttons(incident: Incident, up: str) -> str:
+    """What people can do about it now; plain forms, which work without a script."""
+    standing = incident.standing
+    forms = []
+
+    def form(action: str, words: str, fields: str = "") -> None:
+        url = f"{up}incidents/{quote(incident.id)}/{action}"
+        forms.append(f'<form method="post" action="{url}">{fields}<button>{words}</button></form>')
+
+    if incident.resolved_at is None:
+        if incident.status is Status.TRIGGERED:
+            form("acknowledge", "Acknowledge", _WHY + _choice("until it is over", "30m", "1h", "4h", "8h", "1d"))
+        if incident.status is Status.ACKNOWLEDGED:
+            form("unacknowledge", "Take the acknowledgement back")
+        if standing.snoozed_until:
+            form("unsnooze", "End the snooze")
+        elif incident.status is not Status.RESOLVED:
+            form("snooze", "Snooze", _choice("", "30m", "1h", "4h", "8h", "1d", "7d"))
+        if incident.status is Status.RESOLVED:
+            form("reopen", "Reopen")
+        else:
+            form("resolve", "Resolve")
+    form("notes", "Add a note", '<input name="reason" aria-label="note" maxlength="10000" required>')
+    return f'<div class="buttons">{"".join(forms)}</div>'
+
+
+def _choice(forever: str, *durations: str) -> str:
+    first = f'<option value="">{forever}</option>' if forever else ""
+    options = "".join([f"<option>{duration}</option>" for duration in durations])
+    return f'<select name="duration" aria-label="for how long">{first}{options}</select>'
 
 
 def _told(incident: Incident) -> str:
@@ -211,7 +274,7 @@ def alert_page(traces: Sequence[Trace], summary: str, *, now: datetime, up: str)
     title = alert.labels.get("alertname") or "alert"
     state = "firing" if any(one.state == "firing" for one in traces) else "resolved"
     sections = "".join([_trace(one, up, is_alone=len(traces) == 1) for one in traces])
-    return _document(
+    return document(
         f"Why: {title} ({state})",
         f'<nav><a href="{up}incidents">Incidents</a></nav><h1>{_text(title)}</h1>'
         f"{_chips(alert.labels, without=('alertname',))}"
@@ -239,7 +302,7 @@ def _step(step: Step) -> str:
 
 def no_such_alert_page(detail: str, *, up: str) -> str:
     """Says that nothing is known of an alert, and how far back was looked."""
-    return _document(
+    return document(
         "No such alert",
         f'<nav><a href="{up}incidents">Incidents</a></nav><h1>No such alert</h1><p>{_text(detail)}</p>',
     )
@@ -313,10 +376,6 @@ def _chips(labels: Mapping[str, str], without: Iterable[str] = ()) -> str:
     return f'<ul class="chips">{chips}</ul>' if chips else ""
 
 
-def _status(incident: Incident) -> str:
-    return "triggered" if incident.resolved_at is None else "resolved"
-
-
 def _text(text: str) -> str:
     return escape(printable(text))
 
@@ -354,7 +413,8 @@ def _scheme(url: str) -> str:
         return ""
 
 
-def _document(title: str, body: str, *, footer: str = "", refresh_seconds: int = 0) -> str:
+def document(title: str, body: str, *, footer: str = "", refresh_seconds: int = 0) -> str:
+    """The HTML of a page with this body, which is HTML already; the title is a plain text."""
     refresh = f'<meta http-equiv="refresh" content="{refresh_seconds}">' if refresh_seconds else ""
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -364,6 +424,6 @@ def _document(title: str, body: str, *, footer: str = "", refresh_seconds: int =
     )
 
 
-NO_SUCH_INCIDENT = _document(
+NO_SUCH_INCIDENT = document(
     "No such incident", '<nav><a href="../incidents">Incidents</a></nav><h1>No such incident</h1>'
 )

@@ -1,33 +1,56 @@
-"""The pipeline that every HTTP handler runs in, and the registry of all of them."""
+"""The pipeline that every HTTP handler runs in, and the registry of all of them.
+
+    request id → who asks → what they may → what the request says of itself → handler → errors → headers
+
+The registry is what routes the requests, and what the OpenAPI document and the tests of all routes are made from.
+"""
 
 from __future__ import annotations
 
 import inspect
-import json
-import logging
-import uuid
-from collections.abc import Awaitable, Callable
-from contextvars import ContextVar
-from dataclasses import asdict, dataclass
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from secrets import token_hex
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
 from adapters.wiring import ports
-from domain.configuration.file import ConfigurationError
-from domain.errors import NotFoundError, RejectedError, UnavailableError
-from domain.sources.alertmanager_api import MalformedError
+from domain.errors import ForbiddenError, TooLargeError, UnauthenticatedError
+from domain.principals import ANYBODY, Principal, Scope
+from endpoints import authentication
+from endpoints.auditing import audit_refusal, audited
+from endpoints.authentication import acting
+from endpoints.headers import preflight, secure
+from endpoints.limits import check_rate, within_time
+from endpoints.problems import (
+    METHOD,
+    NOT_ACCEPTABLE,
+    NOT_FOUND,
+    UNSUPPORTED,
+    answer,
+    path_of,
+    problem,
+    refuse,
+    reply,
+    request_id,
+)
+from endpoints.shapes import NoQuery, Query, Shape, read_query
 
-log = logging.getLogger("tocsin.http")
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["Endpoint", "answer", "endpoint", "problem", "registry", "reply", "request_id"]
 
 type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
-METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
-RETRY_AFTER_SECONDS = "5"
+type Content = type[BaseModel] | str | tuple[str, ...] | None
+"""What a body is: JSON of a shape, of this media type, of one of these, or nothing at all."""
 
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Identifies the HTTP request being handled; on every log line and problem."""
+METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
+WRITES = frozenset({"DELETE", "PATCH", "POST", "PUT"})
+JSON = "application/json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +60,180 @@ class Endpoint:
     method: str
     path: str
     handler: Handler
+    scope: Scope | None
+    """What whoever asks must be allowed; None where anybody may ask."""
+    query: type[Query]
+    body: Mapping[str, type[Shape] | None]
+    """What the body may be, by media type; with a shape where it is JSON.  Empty where the pipeline does not look."""
+    answers: Mapping[int, Content]
+    problems: tuple[int, ...]
+    """The 4xx that its handler gives, beyond those of the pipeline."""
+    conditional: bool
+
+    @property
+    def name(self) -> str:
+        """The function's, and the operation's in the OpenAPI document."""
+        return str(self.handler.__name__)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether its form is ours to say, not Alertmanager's, and its callers are programs."""
+        return self.path.startswith("api/v1/")
+
+    @property
+    def takes_key(self) -> bool:
+        """Whether an `Idempotency-Key` keeps a second request from doing it twice; ingest absorbs by itself."""
+        return self.is_ours and self.method in WRITES and self.scope not in (Scope.INGEST, None)
+
+    @property
+    def is_shown_once(self) -> bool:
+        """Whether its answer holds a secret, which is kept nowhere."""
+        return self.method == "POST" and self.path.startswith(("api/v1/keys", "api/v1/live/"))
+
+    @property
+    def produces(self) -> tuple[str, ...]:
+        """The media types of its good answers; none where it may not be bargained about."""
+        if self.path.startswith(("api/v2/", "-/")):
+            return ()
+        found = [content for status, content in self.answers.items() if 200 <= status < 300]
+        if None in found:
+            return ()
+        return tuple(dict.fromkeys(media_type for content in found for media_type in media_types(content)))
+
+
+def media_types(content: Content) -> tuple[str, ...]:
+    """Of which media types such a body may be."""
+    match content:
+        case None:
+            return ()
+        case str():
+            return (content,)
+        case tuple():
+            return content
+        case _:
+            return (JSON,)
 
 
 registry: list[Endpoint] = []
 
 
-def endpoint(blueprint: func.Blueprint, method: str, path: str) -> Callable[[Handler], Handler]:
+def endpoint(
+    blueprint: func.Blueprint,
+    method: str,
+    path: str,
+    *,
+    scope: Scope | None,
+    query: type[Query] = NoQuery,
+    body: type[Shape] | str | Mapping[str, type[Shape] | None] | None = None,
+    answers: Mapping[int, Content] | None = None,
+    problems: tuple[int, ...] = (),
+    conditional: bool = False,
+) -> Callable[[Handler], Handler]:
     """Register the handler for `method` on `path`; the module keeps the plain function.
 
     Every error becomes an answer here: nothing that a handler raises reaches the host.
+
+    Args:
+        blueprint: The module's.
+        method: GET, POST, PUT, PATCH or DELETE; the others are answered with 405.
+        path: The route, without a slash before it.
+        scope: What whoever asks must be allowed; None where anybody may ask: health, signed links.
+        query: The parameters; the handler reads them by `read_query`.  Without any, all are refused under /api/v1.
+        body: The shape of the JSON body, which the handler reads by `read_body`; or one media type; or several, each
+            with its shape or None.  A body of another type is answered with 415; one without a type too, unless
+            the first of several is no JSON, which it is then taken for.
+        answers: By status, what it answers when all is well.
+        problems: The 4xx that the handler gives, beyond the pipeline's own (401, 403, 405, 406, 413, 415, 422, 429,
+            503).
+        conditional: A GET has an ETag, which `If-None-Match` is compared with (304): the handler's own, or one made
+            of the answer's bytes.  Any other method calls `check_match`, so that `If-Match` is obeyed (412).
     """
+    if isinstance(body, str):
+        taken: Mapping[str, type[Shape] | None] = {body: None}
+    elif isinstance(body, Mapping):
+        taken = body
+    else:
+        taken = {} if body is None else {JSON: body}
 
     def register(handler: Handler) -> Handler:
-        registry.append(Endpoint(method, path, handler))
-        _register(blueprint, handler.__name__, [method], path, handler)
+        entry = Endpoint(method, path, handler, scope, query, taken, answers or {200: None}, problems, conditional)
+        registry.append(entry)
+        _register(blueprint, handler.__name__, [method], path, _guarded(entry), inspect.getdoc(handler))
         return handler
 
     return register
+
+
+def _guarded(entry: Endpoint) -> Handler:
+    """The handler behind all that is looked at before it runs."""
+    scope, handler, produces = entry.scope, within_time(audited(entry)), entry.produces
+    takes_key, is_conditional = entry.takes_key, entry.conditional and entry.method == "GET"
+    refuses_parameters = entry.is_ours and entry.query is NoQuery
+
+    async def run(request: func.HttpRequest) -> func.HttpResponse:
+        principal = ANYBODY
+        if scope is not None:
+            principal = await authentication.authenticate(request)
+            check_rate(principal, scope)
+            if not principal.may(scope):
+                raise ForbiddenError(f"{principal.name} lacks the scope {scope.value!r}, which this needs")
+            authentication.check_source(principal, entry.path, request)
+        acting.set(principal)
+        if (response := _unsuitable(entry, request, produces)) is not None:
+            return response
+        if refuses_parameters and request.params:
+            read_query(NoQuery, request)
+        if takes_key and (key := request.headers.get("idempotency-key")) is not None:
+            from endpoints.idempotency import once
+
+            return await once(key, principal, request, handler, shown_once=entry.is_shown_once)
+        response = await handler(request)
+        if is_conditional and response.status_code == 200:
+            from endpoints.conditions import unless_known
+
+            return unless_known(request, response)
+        return response
+
+    return run
+
+
+def _unsuitable(entry: Endpoint, request: func.HttpRequest, produces: tuple[str, ...]) -> func.HttpResponse | None:
+    """What the request says of itself and what is not to be had: 406, 413, 415."""
+    headers, body = request.headers, request.get_body()
+    if produces and (accept := headers.get("accept")) is not None and not accepts(accept, produces):
+        return refuse(request, NOT_ACCEPTABLE, f"this answers {' or '.join(produces)}, not {accept[:100]!r}")
+    if body:
+        most = ports().settings.body_bytes
+        if len(body) > most:
+            raise TooLargeError(f"the body has {len(body)} bytes; at most {most} are taken")
+        if entry.body and not _takes(entry.body, headers.get("content-type", "")):
+            given = headers.get("content-type", "")[:100]
+            return refuse(request, UNSUPPORTED, f"the body is {given!r}; taken are {', '.join(entry.body)}")
+    return None
+
+
+def _takes(taken: Mapping[str, type[Shape] | None], content_type: str) -> bool:
+    media_type = content_type.partition(";")[0].strip().lower()
+    return media_type in taken or (not media_type and next(iter(taken)) != JSON)
+
+
+@lru_cache(maxsize=256)
+def accepts(accept: str, produces: tuple[str, ...]) -> bool:
+    """Whether a value of the header `Accept` takes one of these media types."""
+    best: dict[str, tuple[int, bool]] = {}
+    for part in accept.lower().split(","):
+        name, *parameters = [piece.strip() for piece in part.split(";")]
+        is_wanted = not any(piece.startswith("q=") and piece[2:].strip("0.") == "" for piece in parameters)
+        for media_type in produces:
+            exact = 3 if name == media_type else 2 if name == f"{media_type.partition('/')[0]}/*" else 0
+            exact = exact or (1 if name in ("*/*", "*") else 0)
+            # The most exact of what is said of a type counts.
+            if exact > best.get(media_type, (0, False))[0]:
+                best[media_type] = (exact, is_wanted)
+    return any(is_wanted for _, is_wanted in best.values()) or not accept.strip()
+
+
+# --- what no handler answers ----------------------------------------------------------------------------------------
 
 
 def refuse_other_methods(blueprint: func.Blueprint) -> None:
@@ -63,20 +243,21 @@ def refuse_other_methods(blueprint: func.Blueprint) -> None:
         allowed.setdefault(entry.path, []).append(entry.method)
     for path, methods in allowed.items():
         name = "other_methods_of_" + "".join(c if c.isalnum() else "_" for c in path).strip("_")
-        _register(
-            blueprint, name, [method for method in METHODS if method not in methods], path, _refusal(sorted(methods))
-        )
+        others = [method for method in METHODS if method not in methods]
+        _register(blueprint, name, others, path, _refusal(sorted(methods)))
 
 
 def _refusal(allowed: list[str]) -> Handler:
-    async def refuse(request: func.HttpRequest) -> func.HttpResponse:
-        response = refuse_request(
-            request, 405, f"method {request.method} is not allowed, but [{','.join(allowed)}] are"
+    async def refuse_method(request: func.HttpRequest) -> func.HttpResponse:
+        if (response := preflight(request, allowed)) is not None:
+            return response
+        response = refuse(
+            request, METHOD, f"method {request.method} is not allowed, but [{','.join(allowed)}] are", allow=allowed
         )
         response.headers["Allow"] = ", ".join(allowed)
         return response
 
-    return refuse
+    return refuse_method
 
 
 def refuse_unknown_paths(blueprint: func.Blueprint, prefix: str) -> None:
@@ -87,24 +268,32 @@ def refuse_unknown_paths(blueprint: func.Blueprint, prefix: str) -> None:
 
 
 async def _refuse_path(request: func.HttpRequest) -> func.HttpResponse:
-    return refuse_request(request, 404, f"path {urlsplit(request.url).path[:200]} was not found")
+    return refuse(request, NOT_FOUND, f"path {path_of(request)[:200]} was not found")
 
 
-def _register(blueprint: func.Blueprint, name: str, methods: list[str], path: str, handler: Handler) -> None:
+# --- the top of every request ---------------------------------------------------------------------------------------
+
+
+def _register(
+    blueprint: func.Blueprint, name: str, methods: list[str], path: str, handler: Handler, words: str | None = None
+) -> None:
     async def run(request: func.HttpRequest) -> func.HttpResponse:
-        request_id.set(request.headers.get("x-request-id", "")[:64] or uuid.uuid4().hex)
+        given: str = request.headers.get("x-request-id", "")[:64]
+        identity = given if given and given.isascii() and given.isprintable() else token_hex(16)
+        request_id.set(identity)
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the top of every request: each error becomes an answer
             response = answer(request, error)
-        response.headers["Cache-Control"] = "no-store"
-        if ports().settings.shadow:
-            response.headers["Tocsin-Mode"] = "shadow"  # whoever asks shall know that nobody is told
+            if isinstance(error, UnauthenticatedError):
+                response.headers["WWW-Authenticate"] = authentication.challenge(request)
+            await audit_refusal(request, name, error, response.status_code)
+        secure(request, response, identity)
         return response
 
     # The worker reads the name and the signature: one parameter, named as the trigger's argument.
     run.__name__ = name
-    run.__doc__ = inspect.getdoc(handler)
+    run.__doc__ = words
     blueprint.function_name(name)(
         blueprint.route(
             route=path,
@@ -115,51 +304,7 @@ def _register(blueprint: func.Blueprint, name: str, methods: list[str], path: st
     )
 
 
-def answer(request: func.HttpRequest, error: Exception) -> func.HttpResponse:
-    """What an error says to the caller: 4xx when trying again is useless, 503 when it is not (rule 3)."""
-    match error:
-        case MalformedError():
-            return reply({"code": error.code, "message": str(error)}, error.status)
-        case NotFoundError():
-            return refuse_request(request, 404, str(error))
-        case RejectedError() if is_alertmanager_path(request):
-            return reply(str(error), 400)
-        case ConfigurationError():
-            return problem(400, str(error), problems=[asdict(found) for found in error.problems])
-        case RejectedError():
-            return problem(400, str(error))
-        case UnavailableError():
-            response = refuse_request(request, 503, str(error))
-            seconds = error.retry_after.total_seconds() if error.retry_after else 0
-            response.headers["Retry-After"] = str(int(seconds)) if seconds >= 1 else RETRY_AFTER_SECONDS
-            return response
-        case _:
-            log.exception("%s %s failed", request.method, request.url, exc_info=error)
-            # A fault of ours, but 503 all the same: senders try again on it, and give up on 500.
-            response = refuse_request(request, 503, "an unexpected error; it is in the log under this request id")
-            response.headers["Retry-After"] = RETRY_AFTER_SECONDS
-            return response
-
-
-def is_alertmanager_path(request: func.HttpRequest) -> bool:
-    """Whether those who ask here know Alertmanager's form of errors, not ours."""
-    path: str = urlsplit(request.url).path
-    return path.startswith("/api/v2/")
-
-
-def refuse_request(request: func.HttpRequest, status: int, detail: str) -> func.HttpResponse:
-    """An error in the form that callers of this path know: Alertmanager's `{code, message}`, or an RFC 9457 problem."""
-    if is_alertmanager_path(request):
-        return reply({"code": status, "message": detail}, status)
-    return problem(status, detail)
-
-
-def problem(status: int, detail: str, **members: Any) -> func.HttpResponse:
-    """An RFC 9457 problem, with further members that are known for it."""
-    body = {"type": "about:blank", "status": status, "detail": detail, "request_id": request_id.get(), **members}
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/problem+json")
-
-
-def reply(body: Any, status: int = 200) -> func.HttpResponse:
-    """The value as JSON."""
-    return func.HttpResponse(json.dumps(body), status_code=status, mimetype="application/json")
+def check_scope(principal: Principal, scope: Scope) -> None:
+    """Raises ForbiddenError when whoever asks lacks the scope; for what only part of a handler needs."""
+    if not principal.may(scope):
+        raise ForbiddenError(f"{principal.name} lacks the scope {scope.value!r}, which this needs")

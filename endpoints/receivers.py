@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 import azure.functions as func
 
 from adapters.wiring import ports
-from domain.configuration import Configuration, Receiver
 from domain.errors import NotFoundError
+from domain.principals import Scope
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Shape, show
+
+if TYPE_CHECKING:
+    from domain.configuration import Configuration, Receiver
+    from domain.routing import GroupId
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -29,6 +35,22 @@ class Receivers(Shape):
     """In the order of the configuration."""
 
     receivers: list[ReceiverSummary]
+
+
+class ReceiverPages(Shape):
+    """How often it was told on the last seven UTC days, today among them."""
+
+    delivered: int
+    failed: int
+
+
+class ReceiverDetail(ReceiverSummary):
+    """A receiver, and how telling it went."""
+
+    labels: dict[str, str]
+    pages: ReceiverPages
+    pending: int
+    """Deliveries under way now."""
 
 
 class TestResult(Shape):
@@ -51,7 +73,7 @@ class TestResults(Shape):
     results: list[TestResult]
 
 
-@endpoint(blueprint, "GET", "api/v1/receivers")
+@endpoint(blueprint, "GET", "api/v1/receivers", scope=Scope.READ, answers={200: Receivers}, conditional=True)
 async def list_receivers(request: func.HttpRequest) -> func.HttpResponse:
     """The receivers of the configuration in force, and how each is told."""
     configuration = (await ports().configurations.gather()).configuration
@@ -65,7 +87,47 @@ async def list_receivers(request: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-@endpoint(blueprint, "POST", "api/v1/receivers/{name}/test")
+@endpoint(
+    blueprint,
+    "GET",
+    "api/v1/receivers/{name}",
+    scope=Scope.READ,
+    answers={200: ReceiverDetail},
+    problems=(404,),
+    conditional=True,
+)
+async def show_receiver(request: func.HttpRequest) -> func.HttpResponse:
+    """One receiver of the configuration in force, with how many notifications arrived in the last week."""
+    from domain.statistics import day_of, merged, statistics
+
+    receiver = _find((await ports().configurations.gather()).configuration, request.route_params["name"])
+    today = day_of(ports().clock())
+    days = await ports().statistics.list_days(today - timedelta(days=6), today)
+    told = statistics(merged(days.values())).receivers.get(receiver.name)
+    return show(
+        ReceiverDetail(
+            name=receiver.name,
+            integrations=receiver.integration_names,
+            ignored=list(receiver.ignored),
+            labels=dict(receiver.labels),
+            pages=ReceiverPages(delivered=told.delivered if told else 0, failed=told.failed if told else 0),
+            pending=await _pending(receiver.name),
+        )
+    )
+
+
+async def _pending(receiver: str) -> int:
+    count = 0
+    after: GroupId | None = None
+    while heads := await ports().groups.list_heads(after=after):
+        count += sum(len(head.pending) for head in heads if head.receiver == receiver)
+        after = heads[-1].id
+    return count
+
+
+@endpoint(
+    blueprint, "POST", "api/v1/receivers/{name}/test", scope=Scope.ADMIN, answers={200: TestResults}, problems=(404,)
+)
 async def test_receiver(request: func.HttpRequest) -> func.HttpResponse:
     """Send a page marked as a test through every integration of a receiver, past groups, silences and the log.
 

@@ -9,29 +9,32 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import azure.functions as func
 from pydantic import Field
 
-from adapters.documents import encode
 from adapters.wiring import ports
-from domain.configuration import Configuration
 from domain.durations import parse_duration
-from domain.errors import RejectedError
-from domain.groups import LogEntry
-from domain.labels import Fingerprint
-from domain.routing import GroupId
-from domain.shadowing import Heard, ShadowRecord, feed_lease, groups_of, reach
-from domain.shadowing.pairing import Comparison, Pair, Verdict, compare
-from domain.shadowing.reasons import Cause, Context, why
-from domain.shadowing.trail import Trail, called
-from domain.sources.alertmanager_webhook import TooLargeError, read_webhook
+from domain.errors import ConflictError, InputError
+from domain.principals import Scope
 from endpoints import ingest
-from endpoints.pages import page
-from endpoints.pipeline import endpoint, problem
-from endpoints.shadow_page import NO_SHADOW_PAGE, Shown, shadow_page
+from endpoints.later import later
+from endpoints.pipeline import endpoint
 from endpoints.shapes import Query, Shape, read_query, show
+
+if TYPE_CHECKING:
+    from domain.configuration import Configuration
+    from domain.groups import LogEntry
+    from domain.labels import Fingerprint
+    from domain.routing import GroupId
+    from domain.shadowing import Heard, ShadowRecord
+    from domain.shadowing.pairing import Comparison, Pair, Verdict
+    from domain.shadowing.reasons import Cause
+    from endpoints.shadow_page import Shown
+else:
+    (Cause,) = later("domain.shadowing.reasons", "Cause")
+    (Verdict,) = later("domain.shadowing.pairing", "Verdict")
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -158,16 +161,26 @@ class ShadowComparison(Shape):
 # --- handlers -------------------------------------------------------------------------------------------------------
 
 
-@endpoint(blueprint, "POST", "api/v1/shadow/alertmanager")
+@endpoint(
+    blueprint,
+    "POST",
+    "api/v1/shadow/alertmanager",
+    scope=Scope.INGEST,
+    query=FeedQuery,
+    body="application/json",
+    answers={200: TakenWebhook},
+    problems=(409,),
+)
 async def take_alertmanager_webhook(request: func.HttpRequest) -> func.HttpResponse:
     """Keep what Alertmanager told a receiver, to compare; with `?feed=true` take its alerts in as well."""
+    from adapters.documents import encode
+    from domain.shadowing import feed_lease
+    from domain.sources.alertmanager_webhook import read_webhook
+
     if not ports().settings.shadow:
-        return problem(409, NO_SHADOW)
+        raise ConflictError(NO_SHADOW)
     query = read_query(FeedQuery, request)
-    try:
-        webhook = read_webhook(request.get_body())
-    except TooLargeError as error:
-        return problem(413, str(error))
+    webhook = read_webhook(request.get_body())
     at = ports().clock()
     fed, problems = 0, list[str]()
     if query.feed:
@@ -181,11 +194,19 @@ async def take_alertmanager_webhook(request: func.HttpRequest) -> func.HttpRespo
     return show(TakenWebhook(recorded=True, fed=fed, problems=problems))
 
 
-@endpoint(blueprint, "GET", "api/v1/shadow")
+@endpoint(
+    blueprint,
+    "GET",
+    "api/v1/shadow",
+    scope=Scope.READ,
+    query=ShadowQuery,
+    answers={200: ShadowComparison},
+    problems=(409,),
+)
 async def show_shadow(request: func.HttpRequest) -> func.HttpResponse:
     """What Tocsin would have sent beside what Alertmanager sent, and why they differ; the newest first."""
     if not ports().settings.shadow:
-        return problem(409, NO_SHADOW)
+        raise ConflictError(NO_SHADOW)
     view = await _look(read_query(ShadowQuery, request))
     return show(
         ShadowComparison(
@@ -200,9 +221,12 @@ async def show_shadow(request: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-@endpoint(blueprint, "GET", "shadow")
+@endpoint(blueprint, "GET", "shadow", scope=Scope.READ, query=ShadowQuery, answers={200: "text/html", 409: "text/html"})
 async def show_shadow_page(request: func.HttpRequest) -> func.HttpResponse:
     """The same for people."""
+    from endpoints.pages import page
+    from endpoints.shadow_page import NO_SHADOW_PAGE, shadow_page
+
     if not ports().settings.shadow:
         return page(NO_SHADOW_PAGE, 409)
     query = read_query(ShadowQuery, request)
@@ -234,6 +258,11 @@ class _View:
 
 
 async def _look(query: ShadowQuery) -> _View:
+    from domain.shadowing import groups_of, reach
+    from domain.shadowing.reasons import Context, why
+    from domain.shadowing.trail import Trail
+    from endpoints.shadow_page import Shown
+
     now = ports().clock()
     since = _read_time(query.since, "since", now)
     # What comes while this is answered belongs to it.
@@ -283,6 +312,8 @@ def _compare(
     heard: Heard,
     within: timedelta | None,
 ) -> Comparison:
+    from domain.shadowing.pairing import compare
+
     ours = [record for record in records if record.side == "tocsin"]
     theirs = [record for record in records if record.side == "alertmanager"]
     return compare(ours, theirs, configuration, now, heard, within=within)
@@ -296,9 +327,8 @@ def _read_time(text: str, name: str, now: datetime) -> datetime:
         try:
             return now - parse_duration(text)
         except (ValueError, OverflowError):
-            raise RejectedError(
-                f"query parameter {name!r}: {text[:64]!r} is neither a time (2026-11-22T12:00:00Z) nor a duration (1h)"
-            ) from None
+            words = f"{text[:64]!r} is neither a time (2026-11-22T12:00:00Z) nor a duration (1h)"
+            raise InputError(f"query parameter {name!r}: {words}", ((name, words),)) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
@@ -306,7 +336,7 @@ def _read_duration(text: str, name: str) -> timedelta:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise RejectedError(f"query parameter {name!r}: {error}") from None
+        raise InputError(f"query parameter {name!r}: {error}", ((name, str(error)),)) from None
 
 
 # --- showing --------------------------------------------------------------------------------------------------------
@@ -347,6 +377,8 @@ def _side(record: ShadowRecord) -> ShadowNotification:
 
 
 def _alerts(pair: Pair, firing: frozenset[Fingerprint], resolved: frozenset[Fingerprint]) -> list[ShadowAlert]:
+    from domain.shadowing.trail import called
+
     labels = {name: found for one in (pair.ours, pair.theirs) if one for name, found in one.record.labels.items()}
     told: list[tuple[Literal["firing", "resolved"], Fingerprint]] = [
         *(("firing", name) for name in sorted(firing)),

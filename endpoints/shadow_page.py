@@ -10,7 +10,7 @@ from urllib.parse import quote
 from domain.shadowing import WEBHOOK_PATH, Heard, ShadowRecord
 from domain.shadowing.pairing import Pair, Verdict
 from domain.shadowing.reasons import Why
-from endpoints.pages import _chips, _document, _instant, _text
+from endpoints.pages import _chips, _instant, _text, document
 
 _WORDS = {
     Verdict.SAME: ("same", "resolved"),
@@ -79,7 +79,7 @@ def shadow_page(
     nothing = "<p>No difference.</p>" if is_only_differences and total else "<p>No notification yet.</p>"
     cut = "<p class=dim>There were too many to compare them all; the earlier ones are left out.</p>" if is_cut else ""
     more = "" if len(pairs) >= total or is_only_differences else f"<p class=dim>The newest {len(pairs)} of {total}.</p>"
-    return _document(
+    return document(
         "Shadow",
         f'<nav><a href="{url}/incidents">Incidents</a></nav>'
         "<h1>What Tocsin would have sent, beside Alertmanager</h1>"
@@ -163,7 +163,7 @@ def _apart(offset: timedelta | None) -> str:
     return f"Tocsin {abs(seconds):.1f} s {'later' if seconds > 0 else 'earlier'}"
 
 
-NO_SHADOW_PAGE = _document(
+NO_SHADOW_PAGE = document(
     "No shadow",
     '<nav><a href="incidents">Incidents</a></nav><h1>This Tocsin is no shadow</h1>'
     "<p>It tells whom its configuration names. Start it with <code>tocsin serve --shadow</code> to have it send nothing"

@@ -9,14 +9,11 @@ from functools import partial
 
 import azure.functions as func
 
-from adapters.documents import encode
 from adapters.wiring import ports
-from domain.errors import NotFoundError
+from domain.errors import MalformedError, NotFoundError
 from domain.flags import read_flag
+from domain.principals import Scope
 from domain.quoting import quote
-from domain.silence_api import read_silence, read_silence_selection, show_silence, show_silences
-from domain.silences import edit, expire, state
-from domain.sources.alertmanager_api import MalformedError
 from endpoints.alertmanager import MANY, parameters
 from endpoints.ingest import check_is_json
 from endpoints.pipeline import endpoint, reply
@@ -26,9 +23,12 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 _UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}", re.IGNORECASE | re.ASCII)
 
 
-@endpoint(blueprint, "GET", "api/v2/silences")
+@endpoint(blueprint, "GET", "api/v2/silences", scope=Scope.READ, answers={200: "application/json"})
 async def get_silences(request: func.HttpRequest) -> func.HttpResponse:
     """The silences that are asked for: the active ones, the pending ones, then those that ended in the last 5 days."""
+    from adapters.documents import encode
+    from domain.silence_api import read_silence_selection, show_silences
+
     selection = read_silence_selection(parameters(request))
     silences = await ports().silences.list_silences()
     show = partial(show_silences, silences, selection, ports().clock())
@@ -36,9 +36,12 @@ async def get_silences(request: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(encode(shown), mimetype="application/json")
 
 
-@endpoint(blueprint, "POST", "api/v2/silences")
+@endpoint(blueprint, "POST", "api/v2/silences", scope=Scope.RESPOND, answers={200: "application/json"}, problems=(404,))
 async def post_silence(request: func.HttpRequest) -> func.HttpResponse:
     """Create a silence, or change one; answered with its id, which may be a new one, when it is durable (SI-4)."""
+    from domain.silence_api import read_silence
+    from domain.silences import edit
+
     body = request.get_body()
     if body:
         check_is_json(request.headers.get("content-type", ""))
@@ -61,9 +64,13 @@ async def post_silence(request: func.HttpRequest) -> func.HttpResponse:
     return reply({"silenceID": written[-1].id})
 
 
-@endpoint(blueprint, "GET", "api/v2/silence/{id}")
+@endpoint(blueprint, "GET", "api/v2/silence/{id}", scope=Scope.READ, answers={200: "application/json"}, problems=(404,))
 async def get_silence(request: func.HttpRequest) -> func.HttpResponse:
     """One silence, also for 5 days after its end."""
+    from adapters.documents import encode
+    from domain.silence_api import show_silence
+    from domain.silences import state
+
     silence_id = _read_id(request)
     try:
         silence = await ports().silences.get_silence(silence_id)
@@ -74,9 +81,11 @@ async def get_silence(request: func.HttpRequest) -> func.HttpResponse:
     )
 
 
-@endpoint(blueprint, "DELETE", "api/v2/silence/{id}")
+@endpoint(blueprint, "DELETE", "api/v2/silence/{id}", scope=Scope.RESPOND, problems=(404,))
 async def expire_silence(request: func.HttpRequest) -> func.HttpResponse:
     """End a silence now; content if it has ended already (SI-5)."""
+    from domain.silences import expire
+
     silence_id = _read_id(request)
     if request.get_body():
         check_is_json(request.headers.get("content-type", ""))

@@ -12,11 +12,21 @@ from azure.cosmos.aio import CosmosClient
 
 from adapters.cosmos.causality import Causality
 from adapters.cosmos.client import Cosmos
-from adapters.cosmos.containers import CONTAINERS, DEAD, PAYLOADS, POLICY, SHADOW, SOURCES, ContainerSpec
+from adapters.cosmos.containers import (
+    AUDIT,
+    CONTAINERS,
+    DEAD,
+    PAYLOADS,
+    POLICY,
+    REQUESTS,
+    SHADOW,
+    SOURCES,
+    ContainerSpec,
+)
 from adapters.cosmos.metering import Meter
 from tests.standins.cosmos import CosmosStandIn
 
-SMALL = (POLICY, SOURCES, SHADOW, DEAD, PAYLOADS)
+SMALL = (POLICY, SOURCES, SHADOW, REQUESTS, DEAD, PAYLOADS, AUDIT)
 """What everything but the groups needs."""
 
 NAME = "tocsin"

@@ -58,8 +58,12 @@ class MemoryLetters:
     async def add(self, kept: KeptLetter) -> None:
         self.kept.setdefault(kept.letter.id, kept)
 
-    async def list_newest(self, limit: int) -> list[KeptLetter]:
-        return sorted(self.kept.values(), key=lambda kept: kept.letter.at, reverse=True)[:limit]
+    async def list_newest(self, limit: int, before: tuple[datetime, str] | None = None) -> list[KeptLetter]:
+        newest = sorted(self.kept.values(), key=lambda kept: kept.letter.at, reverse=True)
+        if before is not None:
+            places = [place for place, kept in enumerate(newest) if kept.letter.id == before[1]]
+            newest = newest[places[0] + 1 :] if places else [kept for kept in newest if kept.letter.at <= before[0]]
+        return newest[:limit]
 
     async def get(self, dead_letter_id: str) -> KeptLetter:
         try:

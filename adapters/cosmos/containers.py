@@ -51,6 +51,9 @@ POLICY = ContainerSpec("policy", "/part", ("/type/?", "/ends/?"))
 SOURCES = ContainerSpec("sources", "/key", ("/rule/?", "/earliest/?"))
 """One document for each rule of inhibition and each set of equal values (rule 14 of the design)."""
 
+STATISTICS = ContainerSpec("statistics", "/day")
+"""Projection: what happened on each day, by group; and the days that are over, in one part."""
+
 SHADOW = ContainerSpec("shadow", "/day", ("/place/?",))
 """What shadow mode recorded, by day."""
 
@@ -60,7 +63,13 @@ DEAD = ContainerSpec("dead", "/part", ("/at/?", "/queue/?"))
 PAYLOADS = ContainerSpec("payloads", "/id", default_ttl=14 * DAY)
 """Bodies too large for a message."""
 
+AUDIT = ContainerSpec("audit", "/segment", ("/number/?",))
+"""The audit log: a million entries in each part, and the head of the chain in the newest one."""
+
+REQUESTS = ContainerSpec("requests", "/id", default_ttl=DAY)
+"""Requests under an idempotency key, and their answers."""
+
 LEASES = ContainerSpec("leases", "/id")
 """How far each function has read the change feed; written by the Functions host."""
 
-CONTAINERS = (GROUPS, INCIDENTS, HISTORY, POLICY, SOURCES, SHADOW, DEAD, PAYLOADS, LEASES)
+CONTAINERS = (GROUPS, INCIDENTS, HISTORY, STATISTICS, POLICY, SOURCES, SHADOW, DEAD, PAYLOADS, AUDIT, REQUESTS, LEASES)

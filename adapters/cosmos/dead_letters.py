@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from functools import partial
 
 from adapters.cosmos.client import ConflictError, Cosmos, Item, UnsureError
@@ -46,8 +47,15 @@ class CosmosDeadLetters:
         except ConflictError:
             return  # it is there already
 
-    async def list_newest(self, limit: int) -> Sequence[KeptLetter]:
-        found, _ = await self._container.query(f"select top {limit} value c.kept from c order by c.at desc", PART)
+    async def list_newest(self, limit: int, before: tuple[datetime, str] | None = None) -> Sequence[KeptLetter]:
+        last = "~"  # behind all digits
+        if before is not None:
+            at, id = before
+            item = await self._container.read(item_id("letter", id), PART)
+            last = item["at"] if item else f"{sortable(at)} ~"
+        found, _ = await self._container.query(
+            f"select top {limit} value c.kept from c where c.at < @last order by c.at desc", PART, last=last
+        )
         return [from_stored(KeptLetter, kept) for kept in found]
 
     async def get(self, dead_letter_id: str) -> KeptLetter:

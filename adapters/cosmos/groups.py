@@ -354,9 +354,9 @@ class CosmosGroupStore:
             if len(entries) == limit:
                 break
             if incident is None or item["incident"] == incident:
-                entries.append(extract(LogEntry, item["body"]))
-            elif entries:
-                break  # an incident's entries stand together
+                entries.append(entry := extract(LogEntry, item["body"]))
+                if incident is not None and entry.opens(incident):
+                    break
         return entries[::-1]
 
     async def walk_entries(self, group_id: GroupId) -> AsyncGenerator[LogEntry]:

@@ -89,8 +89,10 @@ class MemoryBroker:
     async def gather_dead(self) -> int:
         return 0  # they are buried where they are listed
 
-    async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
-        return [letter for letter, _ in islice(reversed(self._dead.values()), limit)]
+    async def list_dead(self, *, before: tuple[datetime, str] | None = None, limit: int = 100) -> Sequence[DeadLetter]:
+        last = int(before[1]) if before and before[1].isdecimal() else None
+        found = (letter for letter, _ in reversed(self._dead.values()) if last is None or int(letter.id) < last)
+        return list(islice(found, limit))
 
     async def get_dead(self, dead_letter_id: str) -> DeadLetter:
         return self._find_dead(dead_letter_id)[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 from adapters.documents import encode, kind_of
 from adapters.memory.sources import MemorySourceStore
+from adapters.memory.statistics import MemoryStatisticsStore
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError
 from domain.groups import (
@@ -45,9 +46,14 @@ class MemoryGroupStore:
         self._logs: dict[GroupId, dict[int, NotificationLog]] = {}
         self._incidents: dict[str, Incident] = {}
         self._entries: dict[GroupId, list[LogEntry]] = {}
+        self.all_entries: list[LogEntry] = []
+        """Those of all groups, in the order of their decisions."""
+        self.on_entry: Callable[[], None] | None = None
+        """Called when there is another one."""
         self._outbox: dict[int, tuple[GroupId, float, Outgoing]] = {}
         self._numbers = count(1)
         self._tally = Tally()
+        self.statistics = MemoryStatisticsStore()
 
     async def transact(self, transactions: Sequence[Transaction]) -> Sequence[Outgone]:
         outbox: list[Outgone] = []
@@ -85,12 +91,21 @@ class MemoryGroupStore:
             self._incidents[decision.incident.id] = decision.incident
         if decision.entry is not None:
             self._entries.setdefault(head.id, []).append(decision.entry)
+            self.all_entries.append(decision.entry)
+            if self.on_entry is not None:
+                self.on_entry()
+            self.statistics.count(head, decision)
             added = asdict(decision.entry.tally)
             self._tally = Tally(**{name: added[name] + so_far for name, so_far in asdict(self._tally).items()})
         outbox = list(zip(self._numbers, decision.outbox, strict=False))
         at = self._clock()
         self._outbox.update((number, (head.id, at, outgoing)) for number, outgoing in outbox)
         return [Outgone(head.id, str(number), outgoing) for number, outgoing in outbox]
+
+    async def receiver_of(self, group_id: GroupId) -> str:
+        """The receiver of a group; "" where there is no such group."""
+        head = self._heads.get(group_id)
+        return head.receiver if head else ""
 
     async def clear_outbox(self, sent: Sequence[Outgone]) -> None:
         for outgone in sent:

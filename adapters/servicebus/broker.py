@@ -131,9 +131,9 @@ class ServiceBusBroker:
     async def gather_dead(self) -> int:
         return sum(await asyncio.gather(*[queue.gather() for queue in self._dead]))
 
-    async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
+    async def list_dead(self, *, before: tuple[datetime, str] | None = None, limit: int = 100) -> Sequence[DeadLetter]:
         await self.gather_dead()
-        return [await self._whole(kept) for kept in await self._store.letters.list_newest(limit)]
+        return [await self._whole(kept) for kept in await self._store.letters.list_newest(limit, before)]
 
     async def get_dead(self, dead_letter_id: str) -> DeadLetter:
         _check(dead_letter_id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from domain.queues import DeadLetter, QueueName
@@ -67,8 +68,8 @@ class DeadLetters(Protocol):
         """Keep it; adding one whose id is there already changes nothing."""
         ...
 
-    async def list_newest(self, limit: int) -> Sequence[KeptLetter]:
-        """The latest by `letter.at` first."""
+    async def list_newest(self, limit: int, before: tuple[datetime, str] | None = None) -> Sequence[KeptLetter]:
+        """The latest by `letter.at` first; from behind `before` on, as `Queues.list_dead` says."""
         ...
 
     async def get(self, dead_letter_id: str) -> KeptLetter:

@@ -269,11 +269,13 @@ class SqliteBroker:
     async def gather_dead(self) -> int:
         return 0  # they are buried where they are listed
 
-    async def list_dead(self, *, limit: int = 100) -> Sequence[DeadLetter]:
+    async def list_dead(self, *, before: tuple[datetime, str] | None = None, limit: int = 100) -> Sequence[DeadLetter]:
+        is_number = before is not None and before[1].isdecimal() and len(before[1]) < 19
+        last = int(before[1]) if before is not None and is_number else 2**63 - 1
         rows = self._journal.db.execute(
             "select number, queue, kind, reason, at, delivery_count, size, body from dead_letters"
-            " order by number desc limit ?",
-            (limit,),
+            " where number < ? order by number desc limit ?",
+            (last, limit),
         )
         return [_dead_letter(row) for row in rows]
 

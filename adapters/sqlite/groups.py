@@ -15,6 +15,7 @@ from adapters.documents import decode, encode, kind_of
 from adapters.sqlite.journal import Journal
 from adapters.sqlite.searching import search
 from adapters.sqlite.sources import SqliteSourceStore
+from adapters.sqlite.statistics import STATISTICS, SqliteStatisticsStore
 from adapters.sqlite.table import UNKNOWN, Key, Row, Table, WriteBehind
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.errors import NotFoundError, UnavailableError
@@ -66,7 +67,8 @@ class SqliteGroupStore:
         self._journal = journal
         self._sources = sources
         self._clock = clock
-        self._rows = WriteBehind(journal, [HEADS, MEMBERS, LOGS, INCIDENTS])
+        self._rows = WriteBehind(journal, [HEADS, MEMBERS, LOGS, INCIDENTS, STATISTICS])
+        self.statistics = SqliteStatisticsStore(journal, self._rows)
         self._heads: dict[GroupId, _Cached] = {}
         self._entries: dict[int, tuple[int, float, bytes]] = {}
         self._outbox: list[tuple[int, str, str, float, bytes]] = []
@@ -186,6 +188,7 @@ class SqliteGroupStore:
             self._entries[self._entry_number] = (cached.last_entry, entry.at.timestamp(), entry_document)
             cached.last_entry = self._entry_number
             self._count(entry.tally)
+            self.statistics.count(head, decision)
         put = self._rows.put
         put(HEADS, (id,), (id, head.is_live, due, cached.last_entry, document))
         for row in rows:
@@ -211,6 +214,7 @@ class SqliteGroupStore:
 
     def write(self, db: sqlite3.Connection) -> None:
         """Everything of this commit but the rows, which are written behind."""
+        self.statistics.put()
         if self._entries:
             db.executemany(
                 "insert into entries values (?, ?, ?, ?)", [(number, *entry) for number, entry in self._entries.items()]
@@ -233,12 +237,23 @@ class SqliteGroupStore:
     def undone(self) -> None:
         """Forget what was not committed; what was sent is deleted by the next commit instead."""
         self._forget()
+        self.statistics.undone()
         self._heads.clear()
 
     def _forget(self) -> None:
         self._entries.clear()
         self._counts.clear()
         self._outbox.clear()
+
+    def last_entry(self) -> int:
+        """The number of the latest entry that was made, committed or not."""
+        number: int = self._entry_number
+        return number
+
+    async def receiver_of(self, group_id: GroupId) -> str:
+        """The receiver of a group; "" where there is no such group."""
+        cached = self._find_head(group_id)
+        return cached.head.receiver if cached else ""
 
     async def clear_outbox(self, sent: Sequence[Outgone]) -> None:
         self._cleared.extend([(int(outgone.key),) for outgone in sent])
@@ -331,8 +346,8 @@ class SqliteGroupStore:
                 break
             if incident is None or entry.incident == incident:
                 entries.append(entry)
-            elif entries:
-                break  # an incident's entries stand together
+                if incident is not None and entry.opens(incident):
+                    break
         return entries[::-1]
 
     async def walk_entries(self, group_id: GroupId) -> AsyncGenerator[LogEntry]:

@@ -19,9 +19,9 @@ log = logging.getLogger("tocsin.sqlite")
 
 type Durability = Literal["process", "power"]
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
-# The four tables of `adapters/sqlite/table.py` are written behind; `redo` holds what they lack until then.
+# Some of the tables are written behind (`adapters/sqlite/table.py`); `redo` holds what they lack until then.
 SCHEMA = """
 create table heads (id text primary key, is_live integer not null, due_at real, last_entry integer not null,
     document blob not null) without rowid;
@@ -62,6 +62,15 @@ create table shadow_records (id text primary key, at real not null, side text no
     document blob not null) without rowid;
 create index shadow_records_at on shadow_records (at, id);
 create index shadow_records_heard on shadow_records (receiver, at) where side = 'alertmanager';
+""",
+    3: """
+create table keys (id text primary key, document blob not null) without rowid;
+create table requests (id text primary key, claim text not null, began_at real not null, document blob not null)
+    without rowid;
+create index requests_began on requests (began_at);
+create table audit (number integer primary key, document blob not null);
+create table statistics (day text not null, dimension text not null, name text not null, counter text not null,
+    value real not null, primary key (day, dimension, name, counter)) without rowid;
 """,
 }
 
@@ -236,7 +245,7 @@ def _open_own(path: Path) -> int:
 
 def _narrow(path: Path) -> None:
     """Take from all but the owner what an older version, or a copy, gave them."""
-    files = [file for file in path.parent.iterdir() if file.name.startswith(path.name)]
+    files = [file for file in path.parent.iterdir() if file.name.startswith((path.name, "key.pepper"))]
     # A folder that holds other things too is not ours to close.
     folders = [path.parent] if len(files) == len(list(path.parent.iterdir())) else []
     for place in (*folders, *files):

@@ -182,7 +182,8 @@ class WriteBehind:
 
     def _recover(self) -> None:
         for number, record in self._journal.db.execute("select number, rows from redo order by number").fetchall():
-            for items, gathered in zip(msgspec.msgpack.decode(record), self._gathered, strict=True):
+            # A record of an older version has nothing of the tables that were added since.
+            for items, gathered in zip(msgspec.msgpack.decode(record), self._gathered, strict=False):
                 for key, row in items:
                     gathered.setdefault(key[0], {})[tuple(key)] = tuple(row) if row is not None else None
             self._redo_number = number

@@ -12,6 +12,9 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from adapters.cosmos.audit import CosmosAuditStore
+from adapters.cosmos.idempotency import CosmosIdempotencyStore
+from adapters.cosmos.keys import CosmosKeyStore
 from adapters.cosmos.policy import CosmosPolicyStore, PolicyPart
 from adapters.cosmos.shadow import CosmosShadowStore
 from adapters.cosmos.silences import CosmosSilenceStore
@@ -19,8 +22,11 @@ from adapters.cosmos.sources import CosmosSourceStore
 from adapters.settings import Settings
 from adapters.wiring import Ports, wire
 from devhost.pumps import ChangeFeed, LocalBroker
+from domain.audit import AuditStore
 from domain.groups import GroupStore, Incident
+from domain.idempotency import IdempotencyStore
 from domain.inhibition import SourceStore
+from domain.keys import KeyStore
 from domain.labels import Fingerprint
 from domain.queues import Queues
 from domain.routing import GroupId
@@ -144,6 +150,9 @@ class SmallHome:
     silences: SilenceStore
     sources: SourceStore
     shadow: ShadowStore
+    requests: IdempotencyStore
+    keys: KeyStore
+    audit: AuditStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "cosmos"])
@@ -156,12 +165,20 @@ async def small_home(request: pytest.FixtureRequest, tmp_path: Path, clock: Cloc
             cosmos = database.connect()
             part = PolicyPart(cosmos)
             yield SmallHome(
-                CosmosPolicyStore(part), CosmosSilenceStore(part), CosmosSourceStore(cosmos), CosmosShadowStore(cosmos)
+                CosmosPolicyStore(part),
+                CosmosSilenceStore(part),
+                CosmosSourceStore(cosmos),
+                CosmosShadowStore(cosmos),
+                CosmosIdempotencyStore(cosmos),
+                CosmosKeyStore(cosmos),
+                CosmosAuditStore(cosmos, segment_entries=5),
             )
             return
         ports = wire(Settings.read({"TOCSIN_HOME": request.param, "TOCSIN_DATA": str(tmp_path)}), clock)
         stack.push_async_callback(ports.close)
-        yield SmallHome(ports.policy, ports.silences, ports.sources, ports.shadow)
+        yield SmallHome(
+            ports.policy, ports.silences, ports.sources, ports.shadow, ports.requests, ports.keys, ports.audit
+        )
 
 
 @pytest.fixture
@@ -182,3 +199,18 @@ def sources(small_home: SmallHome) -> SourceStore:
 @pytest.fixture
 def shadow(small_home: SmallHome) -> ShadowStore:
     return small_home.shadow
+
+
+@pytest.fixture
+def requests(small_home: SmallHome) -> IdempotencyStore:
+    return small_home.requests
+
+
+@pytest.fixture
+def keys(small_home: SmallHome) -> KeyStore:
+    return small_home.keys
+
+
+@pytest.fixture
+def audit(small_home: SmallHome) -> AuditStore:
+    return small_home.audit

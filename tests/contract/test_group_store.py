@@ -14,6 +14,7 @@ from adapters.documents import extract_outgoing
 from adapters.wiring import Ports
 from devhost.pumps import ChangeFeed
 from domain.alerts import TOMBSTONE_RETENTION
+from domain.configuration.file import read_configuration
 from domain.errors import NotFoundError, RejectedError
 from domain.groups import (
     NO_NEWS,
@@ -30,9 +31,12 @@ from domain.groups import (
     Transaction,
     Wanted,
 )
+from domain.incidents import decide
 from domain.labels import Fingerprint
-from domain.notifications import NotificationLog, Pending, Settled
+from domain.lifecycle import Action, Responded, Response, Status
+from domain.notifications import NotificationLog, Pending, Settled, pack
 from domain.routing import GroupId
+from domain.situations import Situation
 from tests.builders import (
     HOUR,
     MINUTE,
@@ -47,6 +51,7 @@ from tests.builders import (
     incident,
     member,
     reported,
+    responded,
     tick,
 )
 
@@ -450,7 +455,8 @@ class TestHeads:
 class TestIncidents:
     async def test_one_is_found_by_its_id_as_it_was_last_written(self, store: GroupStore) -> None:
         await put(store, decision=Decision(incident=incident()))
-        after = incident(resolved_at=NOON + HOUR, alerts=3, pages=2)
+        known = Response(Status.ACKNOWLEDGED, NOON, "ann", NOON + HOUR, NOON, NOON + MINUTE, "bob", "eve", "critical")
+        after = incident(resolved_at=NOON + HOUR, alerts=3, pages=2, response=known, severity="warning")
         await put(store, decision=Decision(incident=after))
         assert await store.get_incident(after.id) == after
         assert await store.list_incidents() == [after]
@@ -495,6 +501,76 @@ class TestIncidents:
         assert not await store.list_incidents(before="nobody-1")
 
 
+class TestResponses:
+    """A person's wish is an event like any other; what is refused writes nothing."""
+
+    @staticmethod
+    async def respond(store: GroupStore, *wishes: Responded) -> list[str]:
+        """Why each was refused; empty where it was not."""
+        situation = Situation(read_configuration(PLAIN, name="alertmanager.yml"), NOON - HOUR)
+        refused = []
+        for wish in wishes:
+            said: list[Decision] = []
+
+            def rule(state: GroupState, wish: Responded = wish, said: list[Decision] = said) -> Decision | Wanted:
+                answer = decide(state, wish, situation, NOON)
+                said[:] = [answer] if isinstance(answer, Decision) else []
+                return answer
+
+            await store.transact([Transaction(GROUP, rule)])
+            refused.append(said[-1].refused)
+        return refused
+
+    @staticmethod
+    async def begin(store: GroupStore) -> Response | None:
+        version = read_configuration(PLAIN, name="alertmanager.yml").version
+        opened = incident()
+        log = NotificationLog(0, NOON, firing=pack([name(DB)]))
+        known = {"configuration_version": version, "incident": opened, "incidents": 1, "flushed_at": NOON - MINUTE}
+        await put(store, 1, Decision(members=[DB], logs=[log], incident=opened), **known)
+        return opened.response
+
+    async def test_what_people_say_is_kept(self, store: GroupStore) -> None:
+        await self.begin(store)
+        wishes = responded(until=NOON + HOUR), responded(id="2", action=Action.SNOOZE, until=NOON + MINUTE)
+        assert await self.respond(store, *wishes) == ["", ""]
+        kept = await store.get_incident(incident().id)
+        assert kept.response == Response(Status.ACKNOWLEDGED, NOON, "ann", NOON + HOUR, NOON, NOON + MINUTE, "ann")
+        state = await whole(store)
+        assert state.head is not None
+        assert (state.head.incident, state.head.responded) == (kept, ("request", "2"))
+        assert [one.responded for one in await store.list_entries(GROUP)] == list(wishes)
+
+    async def test_the_same_again_is_no_news(self, store: GroupStore) -> None:
+        await self.begin(store)
+        assert await self.respond(store, responded(), responded(actor="bob")) == ["", ""]
+        assert len(await store.list_entries(GROUP)) == 1
+
+    async def test_what_is_refused_writes_nothing(self, store: GroupStore) -> None:
+        await self.begin(store)
+        before = await whole(store)
+        wishes = responded(action=Action.REOPEN), responded(incident="another")
+        reasons = await self.respond(store, *wishes)
+        assert [reason.partition(":")[0] for reason in reasons] == ["it is not resolved", "it is over"]
+        assert await whole(store) == before
+        assert not await store.list_entries(GROUP)
+
+    async def test_taking_it_back_has_it_told_anew(self, store: GroupStore) -> None:
+        await self.begin(store)
+        await self.respond(store, responded(), responded(id="2", action=Action.UNACKNOWLEDGE))
+        state = await whole(store)
+        assert state.logs is not None
+        assert state.logs[0].void == state.logs[0].firing == pack([name(DB)])
+        assert state.head is not None
+        assert state.head.has_news
+
+    async def test_of_a_group_that_nobody_knows(self, store: GroupStore) -> None:
+        assert await self.respond(store, responded()) == ["nothing is known of its group any more"]
+
+
+PLAIN = "route: {receiver: team}\nreceivers: [{name: team, webhook_configs: [{url: 'http://team'}]}]\n"
+
+
 class TestEntries:
     async def test_the_trail_of_a_group_comes_in_order(self, store: GroupStore) -> None:
         trail = [entry(revision=revision, at=NOON) for revision in range(1, 4)]
@@ -512,6 +588,22 @@ class TestEntries:
         assert await store.list_entries(GROUP, incident=second) == trail[1:3]
         assert await store.list_entries(GROUP, incident=second, limit=1) == [trail[2]]
         assert not await store.list_entries(group_id(2), incident=second)
+
+    async def test_a_note_about_an_incident_that_is_over_belongs_to_its_trail(self, store: GroupStore) -> None:
+        first, second = incident(number=1).id, incident(number=2).id
+        opened = {id: (Reason(ReasonCode.INCIDENT_OPENED, id),) for id in (first, second)}
+        trail = [
+            entry(revision=1),
+            entry(revision=2, incident=first, reasons=opened[first]),
+            entry(revision=3, incident=first),
+            entry(revision=4, incident=second, reasons=opened[second]),
+            entry(revision=5, incident=first, responded=responded(incident=first)),
+            entry(revision=6, incident=second),
+        ]
+        for one in trail:
+            await put(store, decision=Decision(entry=one))
+        assert await store.list_entries(GROUP, incident=first) == [trail[1], trail[2], trail[4]]
+        assert await store.list_entries(GROUP, incident=second) == [trail[3], trail[5]]
 
     async def test_a_limit_keeps_the_latest(self, store: GroupStore) -> None:
         trail = [entry(revision=revision) for revision in range(1, 6)]
@@ -533,6 +625,7 @@ class TestEntries:
             reasons=(Reason(ReasonCode.FIRED, "text", 1, (name(DB),)), Reason(ReasonCode.NO_NEWS)),
             reported=reported(alert(), alert("resolved", instance="web")),
             settled=Settled(GROUP, "delivery", 0, True, NOON, "200 OK", 2),
+            responded=responded(until=NOON + MINUTE, reason="looking", actor_id="key:1"),
             due_at=NOON,
             tally=Tally(folded=2),
         )

@@ -256,6 +256,19 @@ class TestDeadLetters:
         assert await queues.list_dead(limit=1) == letters[:1]
         assert [await queues.get_dead(letter.id) for letter in letters] == letters
 
+    async def test_they_are_listed_in_parts(self, queues: Queues, clock: Clock) -> None:
+        for number in range(5):
+            await queues.park("ticks", b"", f"reason {number}")
+            clock.advance(SECOND)
+        first = await queues.list_dead(limit=2)
+        before = first[-1].at, first[-1].id
+        await queues.park("ticks", b"", "meanwhile")
+        assert [letter.reason for letter in await queues.list_dead(before=before, limit=2)] == ["reason 2", "reason 1"]
+        await queues.replay(before[1])
+        assert [letter.reason for letter in await queues.list_dead(before=before)][-3:] == [
+            f"reason {number}" for number in (2, 1, 0)
+        ]
+
     @pytest.mark.parametrize("id", ["", "x", "-1", "12345", "01", "1e0", "\N{ARABIC-INDIC DIGIT ONE}", "9" * 40])
     async def test_an_unknown_one_is_not_found(self, queues: Queues, id: str) -> None:
         await queues.park("ticks", b"", "reason")

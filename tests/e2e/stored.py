@@ -180,6 +180,8 @@ def _event(entry: LogEntry) -> Event:
         return entry.reported
     if entry.settled is not None:
         return entry.settled
+    if entry.responded is not None:
+        return entry.responded
     assert entry.due_at is not None
     return Tick(entry.group_id, entry.due_at, entry.why)
 

@@ -357,7 +357,7 @@ def test_large_bodies_at_once_stay_within_the_same_bounds(fresh: Serving) -> Non
         pytest.param("GET", f"{ALERTS}?receiver=(", 400, id="a broken receiver"),
         pytest.param("GET", "/" + "../" * 100 + "etc/passwd", 404, id="a path out of here"),
         pytest.param("GET", "/api/v1/dead-letters/" + "9" * 5_000, 404, id="a huge number"),
-        pytest.param("GET", "/api/v1/dead-letters?limit=-1", 400, id="a negative limit"),
+        pytest.param("GET", "/api/v1/dead-letters?limit=-1", 422, id="a negative limit"),
     ],
 )
 def test_a_bad_question_is_refused(tocsin: Serving, method: str, path: str, status: int) -> None:

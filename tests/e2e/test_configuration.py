@@ -143,7 +143,7 @@ def test_a_bad_one_leaves_the_old_in_force_and_says_why_with_line_and_key(tmp_pa
         assert "soon" in problems.text
         assert "teem" in problems.text
         pushed = tocsin.request("POST", "/api/v1/configuration", bad.encode())
-        assert pushed.status == 400
+        assert pushed.status == 422
         assert {(problem["line"], problem["key"]) for problem in pushed.json()["problems"]} == named
         # The file that is followed says it in the log.
         eventually(lambda: "the configuration in force stays" in tocsin.output, "a word about the file in the log")
@@ -219,7 +219,7 @@ def test_templates_are_followed_and_kept_with_the_version(tmp_path: Path) -> Non
         define(tmp_path / "title.tmpl", "\n  {{ frobnicate }}")
         eventually(lambda: "title.tmpl:2:" in tocsin.output, "a word about it in the log")
         refused = tocsin.post("/-/reload")
-        assert refused.status == 400
+        assert refused.status == 422
         (problem,) = refused.json()["problems"]
         assert (problem["file"], problem["line"]) == ("title.tmpl", 2)
         assert "frobnicate" in problem["message"]
@@ -250,7 +250,7 @@ def test_a_push_sends_the_templates_along(tmp_path: Path, capsys: pytest.Capture
         assert capsys.readouterr().err.startswith("title.tmpl:1:")
         # The same over HTTP; the text alone is not enough.
         refused = tocsin.request("POST", "/api/v1/configuration", TEMPLATED.encode())
-        assert refused.status == 400
+        assert refused.status == 422
         (problem,) = refused.json()["problems"]
         assert (problem["line"], problem["key"]) == (3, "templates")
         assert "tocsin config push" in problem["message"]
@@ -258,7 +258,7 @@ def test_a_push_sends_the_templates_along(tmp_path: Path, capsys: pytest.Capture
         assert tocsin.post("/api/v1/configuration", files).json()["version"] == first
         assert tocsin.post("/api/v1/configuration", {"configuration": PLAIN}).json()["version"] != first
         for body in ({}, {"configuration": PLAIN, "templates": ["a"]}, {"configuration": PLAIN, "template": {}}, "x"):
-            assert tocsin.post("/api/v1/configuration", body).status == 400
+            assert tocsin.post("/api/v1/configuration", body).status == 422
 
 
 # --- tocsin.yml -----------------------------------------------------------------------------------------------------

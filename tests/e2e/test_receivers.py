@@ -27,8 +27,8 @@ GROUP_WAIT_SECONDS = 1.0
 MARGIN_SECONDS = {"sqlite": 5.0, "azure": 20.0}
 """How much later than due a healthy receiver's page may come while the others fail.
 
-The trouble lasts until the test ends it, so whatever comes meanwhile waited for none of them; the rest is two busy cores
-and the stand-ins.
+The trouble lasts until the test ends it, so whatever comes meanwhile waited for none of them; the rest is two busy
+cores and the stand-ins.
 """
 
 RECOVERY_SECONDS = 30.0

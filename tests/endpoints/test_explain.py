@@ -250,7 +250,7 @@ def test_an_unknown_alert_says_how_far_back_was_looked(tocsin: Serving) -> None:
 @pytest.mark.parametrize("text", ["123", "0123456789abcdeg", "0123456789abcdef0"])
 def test_what_is_no_fingerprint_is_refused(tocsin: Serving, text: str) -> None:
     answer = tocsin.get(f"/api/v1/alerts/{text}/explain")
-    assert answer.status == 400
+    assert answer.status == 422
     assert "is no fingerprint: sixteen hexadecimal digits" in answer.json()["detail"]
 
 

@@ -120,7 +120,7 @@ def test_a_pushed_configuration_is_in_force(tocsin: Serving, receiver: Receiver)
 def test_a_wrong_configuration_changes_nothing_and_names_every_fault(tocsin: Serving) -> None:
     before = version(tocsin)
     answer = tocsin.request("POST", "/api/v1/configuration", WRONG.encode())
-    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (400, "application/problem+json")
+    assert (answer.status, answer.headers["content-type"].partition(";")[0]) == (422, "application/problem+json")
     faults = [(fault["line"], fault["key"]) for fault in answer.json()["problems"]]
     assert faults == [(2, "route.receiver"), (3, "route.group_wait")]
     assert 'undefined receiver "teem"' in answer.json()["detail"]
@@ -241,7 +241,7 @@ async def test_the_newest_dead_letters_come_first(home: Ports) -> None:
 
 
 def test_a_replayed_dead_letter_is_one_no_more(tocsin: Serving) -> None:
-    assert tocsin.get("/api/v1/dead-letters").json() == {"dead_letters": []}
+    assert tocsin.get("/api/v1/dead-letters").json() == {"dead_letters": [], "next": None}
     for path in ("/api/v1/dead-letters/7", "/api/v1/dead-letters/x%2F..%2Fy"):
         assert tocsin.get(path).status == 404
         assert tocsin.request("POST", f"{path}/replay").status == 404

@@ -143,7 +143,7 @@ def test_it_says_everywhere_that_it_is_a_shadow(tocsin: Serving) -> None:
 
 def test_it_sends_no_test_page(tocsin: Serving, receiver: Receiver) -> None:
     answer = tocsin.post("/api/v1/receivers/team.a/test")
-    assert answer.status == 400
+    assert answer.status == 409
     assert "this Tocsin is a shadow: it sends nothing to anybody, also no test page" in answer.json()["detail"]
     assert cli.main(["receivers", "test", "team.a", "--url", tocsin.url]) == 1
     assert not receiver.pages()
@@ -222,10 +222,10 @@ def test_alertmanagers_webhooks_may_be_all_there_is(tocsin: Serving) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "detail"),
     [
-        pytest.param("", {"version": "4"}, 400, "receiver: Field required", id="no payload"),
-        pytest.param("", webhook("X", version="9"), 400, "version '9'", id="another version"),
-        pytest.param("?fed=true", webhook("X"), 400, "query parameter 'fed' is not known", id="a misspelt question"),
-        pytest.param("", webhook("X", alerts=[{}] * 30_000), 400, "alerts.0", id="too many of nothing"),
+        pytest.param("", {"version": "4"}, 422, "receiver: Field required", id="no payload"),
+        pytest.param("", webhook("X", version="9"), 422, "version '9'", id="another version"),
+        pytest.param("?fed=true", webhook("X"), 422, "query parameter 'fed' is not known", id="a misspelt question"),
+        pytest.param("", webhook("X", alerts=[{}] * 30_000), 422, "alerts.0", id="too many of nothing"),
     ],
 )
 def test_a_bad_webhook_is_refused_by_name(tocsin: Serving, path: str, body: Any, status: int, detail: str) -> None:
@@ -246,7 +246,7 @@ def test_a_bad_webhook_is_refused_by_name(tocsin: Serving, path: str, body: Any,
 )
 def test_a_bad_question_is_refused_by_name(tocsin: Serving, asked: str, detail: str) -> None:
     answer = tocsin.get(f"/api/v1/shadow?{asked}")
-    assert answer.status == 400
+    assert answer.status == 422
     assert detail in answer.json()["detail"]
 
 

@@ -20,7 +20,7 @@ import function_app
 from adapters.settings import Settings
 from adapters.wiring import Ports, wire
 from domain.silence_api import LARGEST_BYTES, MOST_MATCHERS
-from endpoints import silences
+from endpoints import silences, silencing
 from endpoints.alertmanager import MANY
 from endpoints.pipeline import answer
 from tests.builders import silence
@@ -556,7 +556,8 @@ def clock() -> Clock:
 @pytest_asyncio.fixture
 async def home(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ports]:
     home = wire(Settings.read({"TOCSIN_DATA": str(tmp_path)}), clock)
-    monkeypatch.setattr(silences, "ports", lambda: home)
+    for module in (silences, silencing, function_app):
+        monkeypatch.setattr(module, "ports", lambda: home)
     yield home
     await home.close()
 
@@ -618,7 +619,6 @@ async def test_each_change_wakes_the_groups_that_hold_what_it_matches(
 async def test_the_sweep_forgets_what_ended_five_days_ago(
     home: Ports, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(function_app, "ports", lambda: home)
     sweep = function_app.sweep._function.get_user_function()  # the decorators leave the builder of a trigger
     now = clock.now
     await home.silences.upsert_silence(silence(UNKNOWN, starts_at=now, ends_at=now + timedelta(hours=1)))

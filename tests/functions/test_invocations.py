@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AsyncExitStack
@@ -19,6 +20,8 @@ from adapters.wiring import Ports, ports
 from devhost.pumps import ChangeFeed, LocalBroker
 from domain.groups import Tick
 from domain.queues import QueueName
+from endpoints import openapi
+from endpoints.pipeline import registry
 from tests.builders import MINUTE, alert, events, reported, tick
 from tests.e2e.receiver import Receiver
 from tests.functions.worker import Message, Worker, worker
@@ -284,7 +287,7 @@ REQUESTS = {
     "list_incidents_page": Asked("GET", "incidents"),
     "list_receivers": Asked("GET", "api/v1/receivers"),
     "post_silence": Asked("POST", "api/v2/silences", body=SILENCE),
-    "push_configuration": Asked("POST", "api/v1/configuration", body={}, status=400),
+    "push_configuration": Asked("POST", "api/v1/configuration", body={}, status=422),
     "reload_configuration": Asked("POST", "-/reload"),
     "replay_dead_letter": Asked("POST", "api/v1/dead-letters/9/replay", 404, {"id": "9"}),
     "show_configuration": Asked("GET", "api/v1/configuration"),
@@ -297,6 +300,7 @@ REQUESTS = {
     "show_shadow_page": Asked("GET", "shadow", 409),
     "take_alertmanager_webhook": Asked("POST", "api/v1/shadow/alertmanager", 409, body=WEBHOOK),
     "test_receiver": Asked("POST", "api/v1/receivers/team/test", route={"name": "team"}),
+    "wrong_path_of_api_v1": Asked("GET", "api/v1/nowhere", 404, {"path": "nowhere"}),
     "wrong_path_of_api_v2": Asked("GET", "api/v2/nowhere", 404, {"path": "nowhere"}),
     # Last: a listing waits until what this process has taken in is folded, and here nobody folds it.
     "receive_alerts": Asked("POST", "api/v2/alerts", body=json.loads(ALERTS)),
@@ -335,6 +339,21 @@ async def test_every_path_answers_other_methods(app: Azure) -> None:
         assert (answer.status, "Allow" in answer.headers) == (405, True), name
 
 
+async def test_every_other_http_function_answers_as_documented(app: Azure) -> None:
+    """Asked for what is not there, with no body; what they do is told to them elsewhere, in tests/endpoints."""
+    paths = openapi.document()["paths"]
+    documented = {one["operationId"]: one["responses"] for item in paths.values() for one in item.values()}
+    others = [entry for entry in registry if entry.name in app.worker.functions and entry.name not in REQUESTS]
+    assert others
+    for entry in others:
+        path = re.sub(r"\{\w+\}", "9", entry.path)
+        route = dict.fromkeys(re.findall(r"\{(\w+)\}", entry.path), "9")
+        answer = await app.worker.request(entry.name, entry.method, path, route=route)
+        assert str(answer.status) in documented[entry.name], (entry.name, answer.status, answer.body)
+
+
 async def test_no_function_is_left_out(app: Azure) -> None:
     rest = {name for name in app.worker.functions if not name.startswith("other_methods_of_")}
-    assert rest == REQUESTS.keys() | MESSAGES | FEEDS | TIMERS
+    http = {entry.name for entry in registry} | REQUESTS.keys()
+    assert rest - http == MESSAGES | FEEDS | TIMERS
+    assert REQUESTS.keys() <= rest
