@@ -34,7 +34,7 @@ from endpoints import (
     statistics,
 )
 from endpoints.consumer import consumer
-from endpoints.pipeline import refuse_other_methods, refuse_unknown_paths
+from endpoints.pipeline import refuse_the_rest
 from endpoints.reacting import react_to, read_document
 
 # The platform waits for this file before anything else, and an instance mostly runs one function of it: so each loads
@@ -68,8 +68,7 @@ for resource in (
 ):
     app.register_functions(resource.blueprint)
 others = func.Blueprint()  # type: ignore[no-untyped-call]
-refuse_other_methods(others)
-refuse_unknown_paths(others, "api/v1")
+refuse_the_rest(others)
 app.register_functions(others)
 
 log = logging.getLogger("tocsin")

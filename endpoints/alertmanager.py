@@ -14,7 +14,7 @@ from adapters.wiring import ports, utc_now
 from domain.errors import RejectedError
 from domain.principals import Scope
 from domain.times import print_milliseconds
-from endpoints.pipeline import endpoint, refuse_unknown_paths
+from endpoints.pipeline import endpoint
 
 if TYPE_CHECKING:
     from domain.groups import Head
@@ -88,9 +88,6 @@ async def get_status(request: func.HttpRequest) -> func.HttpResponse:
             },
         }
     )
-
-
-refuse_unknown_paths(blueprint, "api/v2")
 
 
 def parameters(request: func.HttpRequest) -> Mapping[str, Sequence[str]]:

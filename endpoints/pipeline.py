@@ -8,6 +8,7 @@ The registry is what routes the requests, and what the OpenAPI document and the 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -236,39 +237,40 @@ def accepts(accept: str, produces: tuple[str, ...]) -> bool:
 # --- what no handler answers ----------------------------------------------------------------------------------------
 
 
-def refuse_other_methods(blueprint: func.Blueprint) -> None:
-    """Answer 405 with `Allow` on every registered path for the methods it lacks; Functions itself would say 404."""
-    allowed: dict[str, list[str]] = {}
-    for entry in registry:
-        allowed.setdefault(entry.path, []).append(entry.method)
-    for path, methods in allowed.items():
-        name = "other_methods_of_" + "".join(c if c.isalnum() else "_" for c in path).strip("_")
-        others = [method for method in METHODS if method not in methods]
-        _register(blueprint, name, others, path, _refusal(sorted(methods)))
+LAST = "zz_refuse_the_rest"
+"""The host asks functions in the order of their names: this one is asked when no other answers."""
 
 
-def _refusal(allowed: list[str]) -> Handler:
-    async def refuse_method(request: func.HttpRequest) -> func.HttpResponse:
-        if (response := preflight(request, allowed)) is not None:
-            return response
-        response = refuse(
-            request, METHOD, f"method {request.method} is not allowed, but [{','.join(allowed)}] are", allow=allowed
-        )
-        response.headers["Allow"] = ", ".join(allowed)
+def refuse_the_rest(blueprint: func.Blueprint) -> None:
+    """Answer what no endpoint does: 405 with `Allow` where the path takes other methods, otherwise 404.
+
+    Functions itself would say 404 to both, without a body.
+    """
+    _register(blueprint, LAST, list(METHODS), "{*path}", _refuse_the_rest)
+
+
+async def _refuse_the_rest(request: func.HttpRequest) -> func.HttpResponse:
+    path = path_of(request)
+    allowed = sorted({method for pattern, method in _patterns(len(registry)) if pattern.fullmatch(path)})
+    if not allowed:
+        return refuse(request, NOT_FOUND, f"path {path[:200]} was not found")
+    if (response := preflight(request, allowed)) is not None:
         return response
-
-    return refuse_method
-
-
-def refuse_unknown_paths(blueprint: func.Blueprint, prefix: str) -> None:
-    """Answer 404 below this prefix where nothing else is; Functions itself would send no body."""
-    # The host asks functions in the order of their names: a catch-all must stand behind all that it overlaps.
-    name = "wrong_path_of_" + "".join(c if c.isalnum() else "_" for c in prefix)
-    _register(blueprint, name, list(METHODS), f"{prefix}/{{*path}}", _refuse_path)
+    detail = f"method {request.method} is not allowed, but [{','.join(allowed)}] are"
+    response = refuse(request, METHOD, detail, allow=allowed)
+    response.headers["Allow"] = ", ".join(allowed)
+    return response
 
 
-async def _refuse_path(request: func.HttpRequest) -> func.HttpResponse:
-    return refuse(request, NOT_FOUND, f"path {path_of(request)[:200]} was not found")
+@lru_cache(maxsize=1)
+def _patterns(registered: int) -> list[tuple[re.Pattern[str], str]]:
+    """Which paths each of the so many endpoints answers, and to which method."""
+    found = []
+    for entry in registry[:registered]:
+        literals = re.split(r"\{\w+\}", "/" + entry.path.strip("/"))
+        pattern = "[^/]+".join(map(re.escape, literals)) + "/?"
+        found.append((re.compile(pattern, re.IGNORECASE), entry.method))  # the host takes them in any case
+    return found
 
 
 # --- the top of every request ---------------------------------------------------------------------------------------

@@ -260,7 +260,10 @@ class SqliteGroupStore:
         self._journal.join()
 
     async def has_outbox(self, group_id: GroupId, key: str) -> bool:
-        return self._journal.db.execute("select 1 from outbox where number = ?", (int(key),)).fetchone() is not None
+        number = int(key)
+        if (number,) in self._cleared:
+            return False  # which the next commit writes down
+        return self._journal.db.execute("select 1 from outbox where number = ?", (number,)).fetchone() is not None
 
     async def changes(self, after: str, *, limit: int) -> tuple[list[dict[str, Any]], str]:
         """What the change feed shows: the outbox documents written behind that place, in order, and the next place."""

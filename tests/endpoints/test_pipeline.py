@@ -27,7 +27,7 @@ from endpoints import pipeline
 from endpoints.conditions import check_match
 from endpoints.cursors import cut, read_cursor, read_moment, write_cursor
 from endpoints.idempotency import LARGEST_ANSWER_BYTES, LONGEST_KEY, once
-from endpoints.pipeline import accepts, endpoint, refuse_other_methods
+from endpoints.pipeline import LAST, accepts, endpoint, refuse_the_rest
 from endpoints.problems import KINDS, answer
 from endpoints.shapes import Query, Shape, read_body, read_query, show
 from tests.functions.worker_check import functions_of
@@ -135,7 +135,7 @@ def things(home: None) -> Iterator[Things]:
             things.thing = thing
             return show(thing, etag=str(things.changes))
 
-        refuse_other_methods(blueprint)
+        refuse_the_rest(blueprint)
         app = func.FunctionApp()
         app.register_functions(blueprint)
         things.functions = {str(one.get_function_name()): one.get_user_function() for one in functions_of(app)}
@@ -378,7 +378,7 @@ def preflight(origin: str, method: str = "PUT") -> func.HttpRequest:
 
 
 async def test_the_scripts_of_a_listed_origin_may_ask(things: Things) -> None:
-    before = await things.ask("other_methods_of_api_v1_things", preflight(ELSEWHERE))
+    before = await things.ask(LAST, preflight(ELSEWHERE))
     assert (before.status_code, before.headers["Access-Control-Allow-Origin"]) == (204, ELSEWHERE)
     assert before.headers["Access-Control-Allow-Methods"] == "GET, PUT"
     assert "Idempotency-Key" in before.headers["Access-Control-Allow-Headers"]
@@ -391,7 +391,7 @@ async def test_the_scripts_of_a_listed_origin_may_ask(things: Things) -> None:
 
 @pytest.mark.parametrize("origin", ["https://evil.example.com", "null", "http://console.example.com", f"{ELSEWHERE}.x"])
 async def test_no_others_may(things: Things, origin: str) -> None:
-    before = await things.ask("other_methods_of_api_v1_things", preflight(origin))
+    before = await things.ask(LAST, preflight(origin))
     assert before.status_code == 405
     for response in (before, await things.ask("get_thing", request(headers={"origin": origin}))):
         assert "Access-Control-Allow-Origin" not in response.headers

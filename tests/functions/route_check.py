@@ -56,6 +56,8 @@ def check_routes(functions: Iterable[Function], prefix: str) -> list[str]:
         except ValueError as error:
             problems.append(f"{function.get_function_name()}: {error}")
     for route in routes:
+        if route is routes[-1] and route.template.startswith("{*"):
+            continue  # what is left over by all others is meant to be its
         if route.template.split("/")[0].lower() in _OF_THE_HOST:
             problems.append(f"{route.function}: {route.template} is the host's own")
         shadows = {

@@ -21,7 +21,7 @@ from devhost.pumps import ChangeFeed, LocalBroker
 from domain.groups import Tick
 from domain.queues import QueueName
 from endpoints import openapi
-from endpoints.pipeline import registry
+from endpoints.pipeline import LAST, registry
 from tests.builders import MINUTE, alert, events, reported, tick
 from tests.e2e.receiver import Receiver
 from tests.functions.worker import Message, Worker, worker
@@ -300,8 +300,7 @@ REQUESTS = {
     "show_shadow_page": Asked("GET", "shadow", 409),
     "take_alertmanager_webhook": Asked("POST", "api/v1/shadow/alertmanager", 409, body=WEBHOOK),
     "test_receiver": Asked("POST", "api/v1/receivers/team/test", route={"name": "team"}),
-    "wrong_path_of_api_v1": Asked("GET", "api/v1/nowhere", 404, {"path": "nowhere"}),
-    "wrong_path_of_api_v2": Asked("GET", "api/v2/nowhere", 404, {"path": "nowhere"}),
+    LAST: Asked("GET", "api/v1/nowhere", 404, {"path": "api/v1/nowhere"}),
     # Last: a listing waits until what this process has taken in is folded, and here nobody folds it.
     "receive_alerts": Asked("POST", "api/v2/alerts", body=json.loads(ALERTS)),
 }
@@ -332,11 +331,13 @@ async def test_the_functions_of_a_shadow_answer(app: Azure) -> None:
 
 
 async def test_every_path_answers_other_methods(app: Azure) -> None:
-    refusing = [name for name in app.worker.functions if name.startswith("other_methods_of_")]
-    assert refusing
-    for name in refusing:
-        answer = await app.worker.request(name, "PATCH", "x", route={"id": "9", "name": "9", "fingerprint": "9"})
-        assert (answer.status, "Allow" in answer.headers) == (405, True), name
+    for path in {entry.path for entry in registry}:
+        methods = {entry.method for entry in registry if entry.path == path}
+        path = re.sub(r"\{\w+\}", "9", path)
+        answer = await app.worker.request(LAST, "PATCH", path, route={"path": path})
+        assert answer.status == 405, path
+        # `silences/preview` is also a silence of that name, for the methods that a silence takes.
+        assert methods <= set(answer.headers["Allow"].split(", ")), path
 
 
 async def test_every_other_http_function_answers_as_documented(app: Azure) -> None:
@@ -353,7 +354,7 @@ async def test_every_other_http_function_answers_as_documented(app: Azure) -> No
 
 
 async def test_no_function_is_left_out(app: Azure) -> None:
-    rest = {name for name in app.worker.functions if not name.startswith("other_methods_of_")}
+    rest = set(app.worker.functions)
     http = {entry.name for entry in registry} | REQUESTS.keys()
     assert rest - http == MESSAGES | FEEDS | TIMERS
     assert REQUESTS.keys() <= rest
