@@ -26,6 +26,8 @@ RESULT = 37.0
 """The result of a delivery, folded."""
 HISTORY_COPY = 16.0
 """An entry that the feed brings to the history."""
+COUNTED = 10.5
+"""An entry with news, or with the result of a page, that the feed adds to the day's statistics (decision 0011)."""
 FEED_READS = 2.0
 """Each document is read by both functions of the change feed, a unit or so each."""
 IDLE_POLL = 2.0
@@ -84,7 +86,9 @@ class Month:
         folded = self.folds * (FOLD_OF_ONE - FOLD_PER_ALERT + POLICY_READ) + stored * FOLD_PER_ALERT
         told = self.pages * (FLUSH + RESULT + 2 * POLICY_READ)
         entries = self.folds + 2 * self.pages
-        feed = (stored + 3 * entries) * FEED_READS + entries * HISTORY_COPY
+        with_news = self.posts * GROUPS_A_BATCH * (1 - (1 - CHANGED) ** (BATCH / GROUPS_A_BATCH))
+        counted = with_news + self.pages
+        feed = (stored + 3 * entries) * FEED_READS + entries * HISTORY_COPY + counted * COUNTED
         idle = SECONDS * 2 * IDLE_POLL + SECONDS / 60 * SWEEP
         return self.posts * POLICY_READ + folded + told + feed + idle
 
