@@ -44,7 +44,7 @@ sys.exit(main(sys.argv[4:]))
         pytest.param("import", "devhost.serving", 1, id="the program is loaded"),
         pytest.param("sqlite3.connect", "tocsin.db", 1, id="the store is opened"),
         pytest.param("open", "alertmanager.yml", 2, id="the configuration is put in force"),
-        pytest.param("import", "endpoints.pages", 1, id="the functions are loaded"),
+        pytest.param("import", "endpoints.incidents", 1, id="the functions are loaded"),
         pytest.param("import", "uvicorn.protocols.http.flow_control", 1, id="the server takes the signals over"),
         pytest.param("socket.bind", "", 2, id="it listens"),
     ],

@@ -219,7 +219,7 @@ def test_templates_are_followed_and_kept_with_the_version(tmp_path: Path) -> Non
         define(tmp_path / "title.tmpl", "\n  {{ frobnicate }}")
         eventually(lambda: "title.tmpl:2:" in tocsin.output, "a word about it in the log")
         refused = tocsin.post("/-/reload")
-        assert refused.status == 422
+        assert refused.status == 400
         (problem,) = refused.json()["problems"]
         assert (problem["file"], problem["line"]) == ("title.tmpl", 2)
         assert "frobnicate" in problem["message"]
@@ -333,7 +333,7 @@ def test_no_web_page_can_drive_it(tocsin: Serving, headers: dict[str, str], stat
 def test_it_refuses_to_listen_where_others_could_reach_it(tmp_path: Path, host: str) -> None:
     done = serve(tmp_path / "data", "--host", host, "--port", "0")
     assert done.returncode == 2
-    assert f"refusing to listen on {host}: there is no authentication yet" in done.stderr
+    assert f"refusing to listen on {host}: nobody is asked for a key" in done.stderr
     assert not (tmp_path / "data").exists()
 
 

@@ -158,7 +158,8 @@ def _check_firing(first: dict[str, Any], mail: EmailMessage, link: str) -> None:
     card = first["teams"]["attachments"][0]["content"]
     assert card["body"][0]["color"] == "Attention"
     assert "the disk is full" in card["body"][-1]["text"]
-    assert card["actions"][0]["url"] == link
+    assert [action["title"] for action in card["actions"]] == ["Acknowledge", "Open in Tocsin"]
+    assert card["actions"][1]["url"] == link
     event = first["pagerduty"]
     assert (event["routing_key"], event["event_action"], event["client_url"]) == (SECRET, "trigger", link)
     assert event["payload"]["custom_details"]["num_firing"] == 1
