@@ -86,7 +86,7 @@ class Month:
         folded = self.folds * (FOLD_OF_ONE - FOLD_PER_ALERT + POLICY_READ) + stored * FOLD_PER_ALERT
         told = self.pages * (FLUSH + RESULT + 2 * POLICY_READ)
         entries = self.folds + 2 * self.pages
-        with_news = self.posts * GROUPS_A_BATCH * (1 - (1 - CHANGED) ** (BATCH / GROUPS_A_BATCH))
+        with_news = self.posts * GROUPS_A_BATCH * (1 - math.pow(1 - CHANGED, BATCH / GROUPS_A_BATCH))
         counted = with_news + self.pages
         feed = (stored + 3 * entries) * FEED_READS + entries * HISTORY_COPY + counted * COUNTED
         idle = SECONDS * 2 * IDLE_POLL + SECONDS / 60 * SWEEP
