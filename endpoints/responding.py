@@ -5,8 +5,9 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
+from html import escape
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
 
 import azure.functions as func
 from pydantic import AwareDatetime, Field
@@ -166,8 +167,8 @@ async def add_note(request: func.HttpRequest) -> func.HttpResponse:
     "incidents/{id}/{action}",
     scope=Scope.RESPOND,
     body=FORM,
-    answers={303: None},
-    problems=(400, 403, 404, 409),
+    answers={303: None, 409: "text/html"},
+    problems=(400, 403, 404),
 )
 async def press_button(request: func.HttpRequest) -> func.HttpResponse:
     """What the buttons of an incident's page do; leads back to the page."""
@@ -183,8 +184,18 @@ async def press_button(request: func.HttpRequest) -> func.HttpResponse:
     if len(reason) > LONGEST_NOTE or (action == "note" and not reason.strip()):
         raise _wrong("reason", f"1 to {LONGEST_NOTE} characters")
     incident_id = request.route_params["id"]
-    await respond(incident_id, action, id=_request_id(request), reason=reason, until=until)
+    try:
+        await respond(incident_id, action, id=_request_id(request), reason=reason, until=until)
+    except ConflictError as error:
+        return _not_done(incident_id, str(error))  # somebody was quicker, or it is pressed twice
     return func.HttpResponse(status_code=303, headers={"Location": f"../{incident_id}"})
+
+
+def _not_done(incident_id: str, why: str) -> func.HttpResponse:
+    from endpoints.pages import document, page
+
+    link = f'<p><a href="../{quote(incident_id)}">How it is now</a></p>'
+    return page(document("Not done", f"<h1>Not done</h1><p>{escape(why)}.</p>{link}"), 409)
 
 
 _BUTTONS: Mapping[str, ActionName] = {

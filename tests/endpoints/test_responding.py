@@ -356,4 +356,8 @@ async def test_only_our_own_page_presses_buttons(tocsin: Tocsin, headers: dict[s
 )
 async def test_buttons_that_cannot_be_pressed(tocsin: Tocsin, action: str, form: dict[str, str], status: int) -> None:
     incident = await tocsin.fire()
-    assert (await tocsin.press(action, incident, None, **form)).status == status
+    answer = await tocsin.press(action, incident, None, **form)
+    assert answer.status == status
+    if status == 409:
+        assert "nobody has acknowledged it" in answer.text
+        assert f'<a href="../{incident.id}">' in answer.text
