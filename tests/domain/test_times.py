@@ -2,6 +2,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from domain import times
 from domain.times import EPOCH, print_instant, print_milliseconds, read_instant
 
 NOON = datetime(2099, 1, 1, 12, tzinfo=UTC)
@@ -114,3 +115,11 @@ def test_an_instant_is_printed_as_it_came(text: str, printed: str) -> None:
 )
 def test_the_api_prints_milliseconds(instant: datetime, printed: str) -> None:
     assert print_milliseconds(instant) == printed
+
+
+def test_what_is_remembered_of_texts_is_bounded() -> None:
+    before = times._read_kept.cache_info().currsize
+    for number in range(100):
+        long = f"2026-03-01T12:00:00.{number:06}{'0' * 10_000}Z"
+        assert read_instant(long) == (datetime(2026, 3, 1, 12, 0, 0, number, UTC), "")
+    assert times._read_kept.cache_info().currsize == before
