@@ -9,11 +9,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from rich.table import Table
-from rich.text import Text
-
 from devhost.client import Client
-from devhost.commands import _console, _second, print_answer, printable
+from devhost.printing import print_answer, print_table, printable, second
 
 PAGE = 1000
 NOT_WHOLE = 1
@@ -27,23 +24,21 @@ def list_audit(client: Client, options: argparse.Namespace) -> int:
     if not answer["entries"]:
         print("The audit log is empty.")
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("NUMBER", "AT", "WHO", "DID", "TO", "FROM", "OUTCOME"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for entry in answer["entries"]:
         who = f"{entry['actor_name']} ({entry['actor']})" if entry["actor"] != entry["actor_name"] else entry["actor"]
         times = f" × {entry['count']}" if entry["count"] > 1 else ""
         cells = (
-            str(entry["number"]),
-            _second(entry["at"]),
+            entry["number"],
+            second(entry["at"]),
             who if entry["actor"] else "nobody proven",
             entry["action"],
             " ".join((entry["target"], entry["target_id"])),
             entry["address"],
             f"{entry['outcome']}{times}",
         )
-        table.add_row(*[Text(printable(cell)) for cell in cells])
-    _console().print(table)
+        rows.append(cells)
+    print_table(("NUMBER", "AT", "WHO", "DID", "TO", "FROM", "OUTCOME"), rows)
     return 0
 
 

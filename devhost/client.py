@@ -67,6 +67,10 @@ class Client:
         """What the path answers to this body, as JSON."""
         return self._ask(Request(self.url + path, data=body, headers={"Content-Type": content_type}, method="POST"))
 
+    def post_json(self, path: str, body: Any) -> Any:
+        """What the path answers to this value, sent as JSON, as JSON."""
+        return self.post(path, json.dumps(body).encode(), "application/json")
+
     def _ask(self, request: Request) -> Any:
         body = self._read(request)
         try:

@@ -6,14 +6,10 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
 from devhost.client import Client, RefusedError
+from devhost.printing import pretty, print_answer, print_table, printable, second
 from domain.errors import RejectedError
 
 WRONG_CONFIGURATION = 2
@@ -70,13 +66,11 @@ def list_receivers(client: Client, options: argparse.Namespace) -> int:
     answer = client.get("/api/v1/receivers")
     if print_answer(answer, options):
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("RECEIVER", "INTEGRATIONS", "LEFT OUT"):
-        table.add_column(heading, overflow="fold")
-    for receiver in answer["receivers"]:
-        cells = (receiver["name"], ", ".join(receiver["integrations"]) or "none", ", ".join(receiver["ignored"]))
-        table.add_row(*[Text(printable(cell)) for cell in cells])
-    _console().print(table)
+    rows = [
+        (receiver["name"], ", ".join(receiver["integrations"]) or "none", ", ".join(receiver["ignored"]))
+        for receiver in answer["receivers"]
+    ]
+    print_table(("RECEIVER", "INTEGRATIONS", "LEFT OUT"), rows)
     return 0
 
 
@@ -107,13 +101,11 @@ def list_dead_letters(client: Client, options: argparse.Namespace) -> int:
     if not letters:
         print("There are no dead letters.")
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ID", "SINCE", "QUEUE", "KIND", "ALERTS", "REASON"):
-        table.add_column(heading, justify="right" if heading == "ALERTS" else "left", overflow="fold")
-    for letter in letters:
-        cells = (letter["id"], _second(letter["at"]), letter["queue"], letter["kind"], letter["size"], letter["reason"])
-        table.add_row(*[Text(printable(str(cell))) for cell in cells])
-    _console().print(table)
+    rows = [
+        (letter["id"], second(letter["at"]), letter["queue"], letter["kind"], letter["size"], letter["reason"])
+        for letter in letters
+    ]
+    print_table(("ID", "SINCE", "QUEUE", "KIND", "ALERTS", "REASON"), rows, numbers=["ALERTS"])
     return 0
 
 
@@ -123,10 +115,10 @@ def show_dead_letter(client: Client, options: argparse.Namespace) -> int:
     if print_answer(letter, options):
         return 0
     tries = f" after {letter['delivery_count']} attempts" if letter["delivery_count"] else ""
-    print(f"{letter['kind']} in queue {letter['queue']} at {_second(letter['at'])}{tries}, {letter['size']} alerts")
+    print(f"{letter['kind']} in queue {letter['queue']} at {second(letter['at'])}{tries}, {letter['size']} alerts")
     print(f"reason: {printable(letter['reason'])}\n")
     body = letter["body"]
-    print(printable(body) if letter["body_encoding"] == "text" else _pretty(body))
+    print(printable(body) if letter["body_encoding"] == "text" else pretty(body))
     return 0
 
 
@@ -136,30 +128,3 @@ def replay_dead_letter(client: Client, options: argparse.Namespace) -> int:
     if not print_answer(answer, options):
         print(f"Dead letter {answer['id']} is in queue {answer['queue']} again.")
     return 0
-
-
-def print_answer(answer: Any, options: argparse.Namespace) -> bool:
-    """Print it for programs if they ask; whether they did."""
-    if options.json:
-        print(_pretty(answer))
-    return bool(options.json)
-
-
-def _pretty(value: Any) -> str:
-    return json.dumps(value, indent=2)
-
-
-def _console() -> Console:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 10_000  # what reads a pipe wants a line for each
-    return console
-
-
-def _second(instant: str) -> str:
-    return instant[:19].replace("T", " ")
-
-
-def printable(text: str) -> str:
-    """What a sender wrote must not steer the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in text)

@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.configuration_files import OWN_NAME, own_beside, read_own, read_templates_of, read_text
 from devhost.client import DEFAULT_URL, Client, NoAnswerError
-from devhost.commands import printable
+from devhost.printing import printable
 from domain.configuration import Configuration
 from domain.configuration.checking import (
     Finding,

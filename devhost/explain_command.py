@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from devhost.client import Client, RefusedError
-from devhost.commands import _second, print_answer, printable
+from devhost.printing import print_answer, printable, second
 
 NOT_FOUND = 1
 ALERTS_LISTED = 20
@@ -106,10 +106,10 @@ def _search(client: Client, texts: Sequence[str]) -> tuple[list[tuple[str, dict[
     searched = "there are no incidents yet"
     if incidents:
         many = "incident" if len(incidents) == 1 else f"{len(incidents)} incidents"
-        searched = f"looked for in the last {many}, since {_second(incidents[-1]['opened_at'])}"
+        searched = f"looked for in the last {many}, since {second(incidents[-1]['opened_at'])}"
     if len(likely) > INCIDENTS_OPENED:
         searched += f", of {len(likely)} that could have it only in the latest {INCIDENTS_OPENED}"
-    return [(name, found[name][1], f"last reported {_second(found[name][0])}  ") for name in latest], searched
+    return [(name, found[name][1], f"last reported {second(found[name][0])}  ") for name in latest], searched
 
 
 def _ask(client: Client, fingerprint: str) -> Any:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rich.table import Table
-from rich.text import Text
-
 from devhost.client import Client
-from devhost.commands import _console, _second, print_answer, printable
+from devhost.printing import print_answer, print_table, printable, second
 
 NOT_FOUND = 1
 
@@ -33,13 +29,10 @@ def list_incidents(client: Client, options: argparse.Namespace) -> int:
     if not answer["incidents"]:
         print("There are no such incidents." if options.status or options.snoozed else "There are no incidents.")
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("STATUS", "SINCE", "SEVERITY", "FIRING", "TITLE", "RECEIVER", "ASSIGNED", "ID"):
-        table.add_column(heading, justify="right" if heading == "FIRING" else "left", overflow="fold")
-    for incident in answer["incidents"]:
-        cells = (
+    rows = [
+        (
             _status(incident),
-            _second(incident["opened_at"]),
+            second(incident["opened_at"]),
             incident["severity"],
             f"{incident['firing']}/{incident['alerts']}",
             incident["title"],
@@ -47,8 +40,10 @@ def list_incidents(client: Client, options: argparse.Namespace) -> int:
             incident["assignee"] or "",
             incident["id"],
         )
-        table.add_row(*[Text(printable(cell)) for cell in cells])
-    _console().print(table)
+        for incident in answer["incidents"]
+    ]
+    headings = ("STATUS", "SINCE", "SEVERITY", "FIRING", "TITLE", "RECEIVER", "ASSIGNED", "ID")
+    print_table(headings, rows, numbers=["FIRING"])
     if answer["next"]:
         print("There are older ones; ask for more with --limit.", file=sys.stderr)
     return 0
@@ -64,7 +59,7 @@ def show_incident(client: Client, options: argparse.Namespace) -> int:
         return 0
     print(printable(f"{incident['title']}: {_long_status(incident)}"))
     rows = [
-        ("opened", _second(incident["opened_at"])),
+        ("opened", second(incident["opened_at"])),
         ("severity", incident["severity"]),
         ("assigned to", incident["assignee"] or ""),
         ("alerts", f"{incident['firing']} firing of {incident['alerts']}"),
@@ -85,7 +80,7 @@ def show_incident(client: Client, options: argparse.Namespace) -> int:
     if incident["is_timeline_cut"]:
         print("  (there are earlier entries: ask for more with --limit)")
     for entry in incident["timeline"]:
-        print(printable(f"  {_second(entry['at'])}  {' '.join(entry['words'].split())}"))
+        print(printable(f"  {second(entry['at'])}  {' '.join(entry['words'].split())}"))
     return 0
 
 
@@ -99,7 +94,7 @@ def respond(client: Client, options: argparse.Namespace) -> int:
         if id is None:
             code = NOT_FOUND
             continue
-        answer = client.post(f"{_path(id)}/{options.path}", json.dumps(body).encode(), "application/json")
+        answer = client.post_json(f"{_path(id)}/{options.path}", body)
         answers.append(answer)
         if not options.json:
             noted = "noted; " if options.path == "notes" else ""
@@ -163,9 +158,9 @@ def _long_status(incident: Any) -> str:
     words = str(incident["status"])
     if incident["acknowledged_by"] and words == "acknowledged":
         until = incident["acknowledged_until"]
-        words += f" by {incident['acknowledged_by']}" + (f" until {_second(until)}" if until else "")
+        words += f" by {incident['acknowledged_by']}" + (f" until {second(until)}" if until else "")
     if words == "resolved" and incident["resolved_by"] and not incident["is_over"]:
         words += f" by {incident['resolved_by']}, while {incident['firing']} still fire"
     if incident["snoozed_until"]:
-        words += f", snoozed by {incident['snoozed_by']} until {_second(incident['snoozed_until'])}"
+        words += f", snoozed by {incident['snoozed_by']} until {second(incident['snoozed_until'])}"
     return words

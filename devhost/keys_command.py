@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rich.table import Table
-from rich.text import Text
-
 from devhost.client import Client
-from devhost.commands import _console, _second, print_answer, printable
+from devhost.printing import print_answer, print_table, printable, second
 
 
 def create_key(client: Client, options: argparse.Namespace) -> int:
@@ -20,7 +16,7 @@ def create_key(client: Client, options: argparse.Namespace) -> int:
     wanted = {"name": options.name, "scopes": options.scope, "source": options.source}
     if options.expires:
         wanted["expires_at"] = _instant(options.expires).isoformat()
-    answer = client.post("/api/v1/keys", json.dumps(wanted).encode(), "application/json")
+    answer = client.post_json("/api/v1/keys", wanted)
     if not print_answer(answer, options):
         _print_new(answer)
     return 0
@@ -39,16 +35,13 @@ def list_keys(client: Client, options: argparse.Namespace) -> int:
     if not keys:
         print("There are no keys.")
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ID", "NAME", "SCOPES", "STATUS", "CREATED", "EXPIRES", "LAST USED"):
-        table.add_column(heading, overflow="fold")
+    rows = []
     for key in keys:
         scopes = ", ".join(key["scopes"]) + (f" as {key['source']}" if key["source"] else "")
         status = key["status"] + (f", replaced by {key['successor']}" if key["successor"] else "")
-        times = [_second(key[name]) if key[name] else "never" for name in ("created_at", "expires_at", "last_used_at")]
-        cells = (key["id"], key["name"], scopes, status, *times)
-        table.add_row(*[Text(printable(cell)) for cell in cells])
-    _console().print(table)
+        times = [second(key[name]) if key[name] else "never" for name in ("created_at", "expires_at", "last_used_at")]
+        rows.append((key["id"], key["name"], scopes, status, *times))
+    print_table(("ID", "NAME", "SCOPES", "STATUS", "CREATED", "EXPIRES", "LAST USED"), rows)
     return 0
 
 
@@ -58,7 +51,7 @@ def rotate_key(client: Client, options: argparse.Namespace) -> int:
 
     body = {"overlap_seconds": int(parse_duration(options.overlap).total_seconds())}
     path = f"/api/v1/keys/{quote(options.id, safe='')}"
-    answer = client.post(f"{path}/rotate", json.dumps(body).encode(), "application/json")
+    answer = client.post_json(f"{path}/rotate", body)
     if not print_answer(answer, options):
         _print_new(answer)
         print(f"Key {printable(options.id)} stays valid for {options.overlap} at most.")
@@ -75,7 +68,7 @@ def revoke_key(client: Client, options: argparse.Namespace) -> int:
 
 def _print_new(answer: Any) -> None:
     print(answer["key"])
-    until = f", until {_second(answer['expires_at'])} UTC" if answer["expires_at"] else ""
+    until = f", until {second(answer['expires_at'])} UTC" if answer["expires_at"] else ""
     print(f"That is key {answer['id']} ({printable(answer['name'])}): {', '.join(answer['scopes'])}{until}.")
     print("It is shown this once.")
 

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from devhost.client import Client
-from devhost.commands import _second, print_answer, printable
+from devhost.printing import print_answer, printable, second
 
 VERDICTS: Mapping[str, str] = {
     "same": "same",
@@ -45,7 +45,7 @@ def _summary(answer: Any, *, is_listed: bool) -> str:
     unlisted = "" if is_listed else " (not listed: no differences yet)"
     words += f", {counts['waiting']} waiting{unlisted}" if counts["waiting"] else ""
     words += f", {counts['uncompared']} with nothing to compare" if counts["uncompared"] else ""
-    lines = [f"{words}; since {_second(answer['since'])} UTC"]
+    lines = [f"{words}; since {second(answer['since'])} UTC"]
     if answer["heard_since"] is None:
         lines.append("Nothing has come from Alertmanager yet: are its webhooks pointed here?")
     if answer["is_cut"]:
@@ -58,6 +58,6 @@ def _line(pair: Any) -> str:
     apart = "" if offset is None else f", Tocsin {abs(offset):.1f} s {'later' if offset > 0 else 'earlier'}"
     incident = f"  {pair['incident_url']}" if pair["incident_url"] and pair["verdict"] != "same" else ""
     return (
-        f"{_second(pair['at'])}  {VERDICTS.get(pair['verdict'], pair['verdict'])}  {pair['receiver']}"
+        f"{second(pair['at'])}  {VERDICTS.get(pair['verdict'], pair['verdict'])}  {pair['receiver']}"
         f"  {pair['group_key']}{apart}{incident}"
     )

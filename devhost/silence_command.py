@@ -9,11 +9,8 @@ import os
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from rich.table import Table
-from rich.text import Text
-
 from devhost.client import KEY_VARIABLE, Client
-from devhost.commands import _console, _second, print_answer, printable
+from devhost.printing import print_answer, print_table, printable, second
 
 ALERTS_SHOWN = 20
 PAGES_SHOWN = 20
@@ -28,11 +25,11 @@ def add_silence(client: Client, options: argparse.Namespace) -> int:
     wanted |= _author(options)
     wanted |= {"starts_at": options.start} if options.start else {}
     wanted |= {"ends_at": options.end} if options.end else {"duration": options.duration}
-    made = _post(client, "/api/v1/silences", wanted)
+    made = client.post_json("/api/v1/silences", wanted)
     if print_answer(made, options):
         return 0
-    print(f"Silence {printable(made['id'])} is {made['state']}, until {_second(made['ends_at'])} UTC.")
-    _print_now(_post(client, "/api/v1/silences/preview", {"matchers": matchers, "days": 0}))
+    print(f"Silence {printable(made['id'])} is {made['state']}, until {second(made['ends_at'])} UTC.")
+    _print_now(client.post_json("/api/v1/silences/preview", {"matchers": matchers, "days": 0}))
     return 0
 
 
@@ -48,27 +45,25 @@ def list_silences(client: Client, options: argparse.Namespace) -> int:
     if not found:
         print("There are no such silences.")
         return 0
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("ID", "STATE", "ENDS (UTC)", "BY", "MATCHERS", "COMMENT"):
-        table.add_column(heading, overflow="fold")
-    for one in found:
-        cells = (
+    rows = [
+        (
             one["id"],
             one["state"],
-            _second(one["ends_at"]),
+            second(one["ends_at"]),
             one["created_by"],
             " ".join(one["matchers"]),
             one["comment"],
         )
-        table.add_row(*[Text(printable(cell)) for cell in cells])
-    _console().print(table)
+        for one in found
+    ]
+    print_table(("ID", "STATE", "ENDS (UTC)", "BY", "MATCHERS", "COMMENT"), rows)
     return 0
 
 
 def preview_silence(client: Client, options: argparse.Namespace) -> int:
     """Print what a silence would mute now, and which pages of the last week it would have kept away."""
     wanted = {"matchers": _matchers(options.matchers), "days": getattr(options, "days", 7)}
-    answer = _post(client, "/api/v1/silences/preview", wanted)
+    answer = client.post_json("/api/v1/silences/preview", wanted)
     if print_answer(answer, options):
         return 0
     _print_now(answer)
@@ -85,7 +80,7 @@ def show_silence(client: Client, options: argparse.Namespace) -> int:
     print(printable(f"{one['id']}: {one['state']}"))
     for matcher in one["matchers"]:
         print(printable(f"    {matcher}"))
-    print(f"{_second(one['starts_at'])} to {_second(one['ends_at'])} UTC")
+    print(f"{second(one['starts_at'])} to {second(one['ends_at'])} UTC")
     print(printable(f"by {one['created_by']}: {one['comment']}"))
     print(
         f"It has muted {_count(answer['alerts'], 'alert')} of {_count(len(answer['incidents']), 'incident')} and "
@@ -93,7 +88,7 @@ def show_silence(client: Client, options: argparse.Namespace) -> int:
     )
     for hidden in answer["incidents"][:PAGES_SHOWN]:
         counts = f"{_count(hidden['alerts'], 'alert')}, {_count(hidden['pages_withheld'], 'page')} withheld"
-        print(printable(f"{_second(hidden['first_at'])}  {hidden['title']}  {hidden['receiver']}  {counts}"))
+        print(printable(f"{second(hidden['first_at'])}  {hidden['title']}  {hidden['receiver']}  {counts}"))
     if answer["is_cut"]:
         print("There was too much to look at all of it: there may be more.")
     return 0
@@ -131,13 +126,13 @@ def _print_now(answer: Any) -> None:
 
 def _print_past(answer: Any) -> None:
     wholly, partly = answer["pages_wholly"], answer["pages_partly"]
-    since = _second(answer["since"])
+    since = second(answer["since"])
     if not wholly and not partly:
         print(f"It would have kept no page away since {since} UTC.")
     else:
         print(f"Since {since} UTC it would have kept {_count(wholly, 'page')} away, and told less in {partly}:")
     for page in answer["pages"][:PAGES_SHOWN]:
-        print(printable(f"{_second(page['sent_at'])}  {page['muted']}  {page['receiver']}  {page['title']}"))
+        print(printable(f"{second(page['sent_at'])}  {page['muted']}  {page['receiver']}  {page['title']}"))
     if answer["is_cut"]:
         print("There was too much to look at all of it: there may be more.")
 
@@ -169,7 +164,3 @@ def _author(options: argparse.Namespace) -> dict[str, str]:
         return {"created_by": getpass.getuser()}
     except (OSError, KeyError):
         return {}
-
-
-def _post(client: Client, path: str, body: Any) -> Any:
-    return client.post(path, json.dumps(body).encode(), "application/json")

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from devhost.client import Client, NoAnswerError, RefusedError
-from devhost.commands import _second, printable
+from devhost.printing import printable, second
 
 WAIT_SECONDS = 20
 PAUSE_SECONDS = 0.5
@@ -85,7 +85,7 @@ def _print(event: dict[str, Any], *, is_json: bool) -> None:
     if is_json:
         print(json.dumps(event), flush=True)
         return
-    what = f"{_second(event['at'])}  {event['kind']:<12}"
+    what = f"{second(event['at'])}  {event['kind']:<12}"
     about = event["title"] or f"group of {event['receiver']}"
     place = f"  [{event['incident_id']}]" if event["incident_id"] else ""
     print(printable(f"{what}  {about}: {event['words']}{place}").replace("\n", " "), flush=True)
