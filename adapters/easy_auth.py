@@ -12,8 +12,6 @@ from adapters.entra import user
 from domain.errors import UnauthenticatedError
 from domain.principals import Principal
 
-HEADER = "x-ms-client-principal"
-
 MOST_CHARACTERS = 64 * 1024
 
 _NAMES = {

@@ -14,15 +14,13 @@ from adapters.rendering import Page, Renderer, shortened
 from adapters.secrets import read_secret
 from domain.configuration import SlackAction, SlackIntegration
 from domain.configuration.bundle import Templates
+from domain.links import ACKNOWLEDGE
 from domain.notifications import Notification
 
 LONGEST_TITLE = 1024
 """In characters; the text has no limit that Alertmanager keeps, and Slack folds a long one away itself."""
 
 CALLBACK = "tocsin"
-ACKNOWLEDGE = "acknowledge"
-"""The button's name, by which its answer is known."""
-
 _MARKDOWN_IN = ("fallback", "pretext", "text")
 
 # What the Web API says with status 200 and may not say the next time.

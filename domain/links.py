@@ -18,6 +18,9 @@ from domain.errors import NotFoundError, RejectedError
 LIFETIME = timedelta(hours=24)
 """From when it was sent; a repeat brings a new one."""
 
+ACKNOWLEDGE = "acknowledge"
+"""What a button is called that carries a token where messages have buttons, and by which its answer is known."""
+
 _MAC_BYTES = 18
 _PURPOSE = b"tocsin link 1\0"
 """The same secret signs other things as well."""

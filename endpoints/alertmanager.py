@@ -14,6 +14,7 @@ from adapters.wiring import ports, utc_now
 from domain.errors import RejectedError
 from domain.principals import Scope
 from domain.times import print_milliseconds
+from endpoints.folds import await_folds
 from endpoints.pipeline import endpoint
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
 API_VERSION = "0.34.0"
 """The Alertmanager whose API this is; clients look here for what they may ask."""
-
-LONGEST_WAIT_SECONDS = 1.0
-"""How long an answer waits for what was acknowledged before it to be folded, so that it shows it."""
 
 MANY = 2000
 """So many alerts take some 40 ms to show."""
@@ -109,7 +107,7 @@ async def gather_standing() -> Standing:
     from domain.listing import Standing
     from domain.muting import source_keys
 
-    await ports().queues.passed(LONGEST_WAIT_SECONDS)
+    await await_folds()
     copies = await ports().groups.list_members()
     situation = await ports().configurations.gather()
     keys: frozenset[SourceKey] = frozenset()

@@ -13,6 +13,7 @@ from adapters.wiring import ports
 from domain.errors import NotFoundError
 from domain.principals import Scope
 from endpoints.cursors import read_cursor, refused, write_cursor
+from endpoints.folds import await_folds
 from endpoints.groups import head_of
 from endpoints.later import later
 from endpoints.pipeline import endpoint
@@ -41,8 +42,6 @@ ENTRIES_WALKED = 10_000
 """So many entries of a group are read back for one delivery, and so many revisions before its own."""
 
 ENTRIES_BEFORE = 200
-
-FOLDS_AWAITED_SECONDS = 1.0
 
 
 # --- shapes ---------------------------------------------------------------------------------------------------------
@@ -107,7 +106,7 @@ async def list_deliveries(request: func.HttpRequest) -> func.HttpResponse:
     query = read_query(DeliveriesQuery, request)
     cursor = read_cursor(query.cursor, "deliveries", str, str)
     place = (str(cursor[0]), str(cursor[1])) if cursor else None
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     found, last = await _find(query, place)
     names = _Names()
     shown = [await _summary(receiver, one, names) for receiver, one in found]
@@ -128,7 +127,7 @@ async def show_delivery(request: func.HttpRequest) -> func.HttpResponse:
     from domain.deliveries import find_deliveries, read_delivery_id
 
     id = request.route_params["id"]
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     if (parts := read_delivery_id(id)) is not None and (head := await head_of(parts[0])) is not None:
         group_id, revision, _ = parts
         entries: list[LogEntry] = []

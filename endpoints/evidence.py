@@ -30,9 +30,7 @@ from domain.tracing import (
     source_of,
     trace,
 )
-
-FOLDS_AWAITED_SECONDS = 1.0
-"""So long an answer waits for what this process has acknowledged to be folded, so that it shows it."""
+from endpoints.folds import await_folds
 
 ENTRIES_WALKED = 10_000
 """So many entries of a group are read back at most for the beginning of an alert's occurrence."""
@@ -49,7 +47,7 @@ MANY = 2000
 
 async def traces_of(fingerprint: Fingerprint) -> Sequence[Trace]:
     """The traces of an alert: those of the groups that hold it first, in the order of the routing tree."""
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     situation = await ports().configurations.gather()
     told: list[tuple[tuple[bool, int], Trace]] = []
     for group_id in (await ports().groups.find_groups(fingerprint))[:GROUPS_TOLD]:

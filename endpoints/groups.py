@@ -15,6 +15,7 @@ from domain.errors import NotFoundError
 from domain.principals import Scope
 from endpoints.cursors import cut, read_cursor, refused, write_cursor
 from endpoints.filters import FILTER, read_filter, takes
+from endpoints.folds import await_folds
 from endpoints.later import later
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Query, Shape, read_query, show
@@ -38,7 +39,6 @@ HEADS_LOOKED_AT = 20_000
 """One answer looks through so many groups for those of a filter; `next` says where to go on."""
 
 MEMBERS_SHOWN = 1000
-FOLDS_AWAITED_SECONDS = 1.0
 
 MICROSECOND = timedelta(microseconds=1)
 FIRST = (-(2**63), "")
@@ -290,7 +290,7 @@ async def list_live_groups(request: func.HttpRequest) -> func.HttpResponse:
     query = read_query(GroupsQuery, request)
     matchers = read_filter(request)
     place = read_cursor(query.cursor, "groups", str)
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     found, following = await _find_groups(query, matchers, place[0] if place else None)
     return show(
         Groups(
@@ -340,7 +340,7 @@ async def show_group(request: func.HttpRequest) -> func.HttpResponse:
 
     query = read_query(GroupQuery, request)
     group_id = GroupId(request.route_params["id"])
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     head = await head_of(group_id)
     if head is None:
         raise NotFoundError(f"no group {group_id[:100]!r}")

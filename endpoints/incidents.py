@@ -16,6 +16,7 @@ from domain.errors import InputError, NotFoundError
 from domain.principals import Scope
 from endpoints.cursors import read_cursor, refused, write_cursor
 from endpoints.filters import FILTER, read_filter, takes
+from endpoints.folds import await_folds
 from endpoints.later import later
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Query, Shape, read_query, show
@@ -285,9 +286,7 @@ async def detail_of(incident_id: str, query: TimelineQuery) -> IncidentDetail:
 
 async def _find(query: IncidentsQuery, matchers: tuple[Matcher, ...]) -> tuple[Sequence[Incident], str | None]:
     """The incidents that the query wants, and behind which one to go on."""
-    from endpoints.evidence import FOLDS_AWAITED_SECONDS
-
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     groups, before = ports().groups, await _last_seen(query)
     found: list[Incident] = []
     for _ in range(0, INCIDENTS_LOOKED_AT, 1000):
@@ -332,9 +331,8 @@ def _place(before: str) -> tuple[str, ...] | None:
 async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Explained], Sequence[Member], bool]:
     """The incident, its trail in words, its alerts while it lasts, and whether the trail goes further back."""
     from domain.explaining import explain
-    from endpoints.evidence import FOLDS_AWAITED_SECONDS
 
-    await ports().queues.passed(FOLDS_AWAITED_SECONDS)
+    await await_folds()
     groups = ports().groups
     incident = await groups.get_incident(incident_id)
     entries = await groups.list_entries(incident.group_id, incident=incident.id, limit=limit + 1)

@@ -15,7 +15,7 @@ from domain.errors import NotFoundError, RejectedError, UnauthenticatedError, Un
 from domain.principals import Principal, Scope
 from endpoints.authentication import acting
 from endpoints.pipeline import endpoint
-from endpoints.responding import respond
+from endpoints.responding import FORM, respond
 from endpoints.shapes import Shape, show
 
 if TYPE_CHECKING:
@@ -23,11 +23,6 @@ if TYPE_CHECKING:
     from domain.links import Invitation
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
-
-FORM = "application/x-www-form-urlencoded"
-
-ACKNOWLEDGE = "acknowledge"
-"""The name, or the action id, of Slack's button."""
 
 LONGEST_NAME = 100
 
@@ -105,6 +100,8 @@ def _read_press(body: bytes) -> tuple[str, str]:
     Source: https://docs.slack.dev/legacy/legacy-messaging/legacy-making-messages-interactive (`interactive_message`)
     and https://docs.slack.dev/reference/interaction-payloads/block_actions-payload.
     """
+    from domain.links import ACKNOWLEDGE
+
     try:
         (payload,) = parse_qs(body.decode(), strict_parsing=True)["payload"]
         said: Any = json.loads(payload)

@@ -16,6 +16,7 @@ from domain.errors import UnavailableError, UnreadableError
 from domain.principals import Scope
 from endpoints.conditions import check_match
 from endpoints.cursors import cut, read_cursor, read_moment, write_cursor
+from endpoints.folds import await_folds
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Shape, read_body, read_query, show
 
@@ -192,7 +193,7 @@ class Ledger(Shape):
 @endpoint(blueprint, "GET", "api/v1/ledger", scope=Scope.READ, answers={200: Ledger})
 async def show_ledger(request: func.HttpRequest) -> func.HttpResponse:
     """Count what was accepted and what is due against what became of it, once what is under way has been folded."""
-    await ports().queues.passed(1.0)
+    await await_folds()
     pending = sum([len(head.pending) for head in await _all_heads()])
     tally, queues = await ports().groups.tally(), ports().queues
     accepted, waiting, parked = await queues.count_accepted(), await queues.count_waiting(), await queues.count_parked()

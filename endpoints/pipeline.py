@@ -19,7 +19,7 @@ import azure.functions as func
 
 from adapters.wiring import ports
 from domain.errors import ForbiddenError, TooLargeError, UnauthenticatedError
-from domain.principals import ANYBODY, Principal, Scope
+from domain.principals import ANYBODY, Scope
 from endpoints import authentication
 from endpoints.auditing import audit_refusal, audited
 from endpoints.authentication import acting
@@ -304,9 +304,3 @@ def _register(
             trigger_arg_name="request",
         )(run)
     )
-
-
-def check_scope(principal: Principal, scope: Scope) -> None:
-    """Raises ForbiddenError when whoever asks lacks the scope; for what only part of a handler needs."""
-    if not principal.may(scope):
-        raise ForbiddenError(f"{principal.name} lacks the scope {scope.value!r}, which this needs")

@@ -16,6 +16,7 @@ from adapters.wiring import ports
 from domain.errors import ConflictError, ForbiddenError, InputError, NotFoundError, PreconditionError
 from domain.principals import Scope
 from endpoints.authentication import acting
+from endpoints.groups import head_of
 from endpoints.incidents import IncidentSummary, TimelineQuery, detail_of, summary_of
 from endpoints.pipeline import Handler, endpoint
 from endpoints.shapes import Shape, read_body, show
@@ -305,19 +306,11 @@ async def _seen(request: func.HttpRequest, incident_id: str) -> int | None:
     """
     if request.headers.get("if-match") is None:
         return None
-    from domain.groups import NO_NEWS, Transaction
     from endpoints.conditions import check_match
 
-    incident = await ports().groups.get_incident(incident_id)
-    seen: list[int] = []
-
-    def look(state: GroupState) -> Decision:
-        seen[:] = [state.head.revision if state.head else 0]
-        return NO_NEWS
-
-    await ports().groups.transact([Transaction(incident.group_id, look)])
+    head = await head_of((await ports().groups.get_incident(incident_id)).group_id)
     check_match(request, await detail_of(incident_id, TimelineQuery(limit=1000)))
-    return seen[0]
+    return head.revision if head else 0
 
 
 def _request_id(request: func.HttpRequest) -> str:

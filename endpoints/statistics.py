@@ -11,6 +11,7 @@ from pydantic import Field, create_model
 from adapters.wiring import ports
 from domain.errors import InputError
 from domain.principals import Scope
+from endpoints.folds import await_folds
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Query, Shape, read_query, show
 
@@ -121,7 +122,7 @@ async def show_statistics(request: func.HttpRequest) -> func.HttpResponse:
 
     asked = read_query(StatisticsQuery, request).model_dump()
     first, last = _period(asked["from"], asked["to"])
-    await ports().queues.passed(1.0)
+    await await_folds()
     known = await ports().statistics.list_days(first, last)
     days = [first + timedelta(days=number) for number in range((last - first).days + 1)]
     return show(

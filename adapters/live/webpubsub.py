@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
 from adapters.live.messages import messages_of
 from adapters.live.tokens import sign
@@ -153,12 +153,6 @@ class WebPubSub:
         if self._session is None or self._session.closed:
             self._session = aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar())
         return self._session
-
-
-def is_endpoint(text: str) -> bool:
-    """Whether this may be the address of a Web PubSub resource."""
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.path in ("", "/")
 
 
 def _retry_after(text: str) -> timedelta | None:
