@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.receiver import Receiver
 from tests.serving import HOME, end_homes, running_homes
 
 
@@ -20,6 +21,12 @@ def home(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str
     name = str(request.param)
     monkeypatch.setenv(HOME, name)
     return name
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver() as receiver:
+        yield receiver
 
 
 @pytest.fixture(autouse=True)

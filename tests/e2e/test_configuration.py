@@ -21,12 +21,6 @@ MARGIN_SECONDS = 1.5
 """How much later than due a page may come on two busy cores."""
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
 def configuration(receiver: Receiver, names: str, routes: str = "", timers: str = "") -> str:
     listed = "".join(
         f'  - {{name: {name}, webhook_configs: [{{url: "{receiver.url("/" + name)}"}}]}}\n' for name in names.split()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from http.client import HTTPException
 from pathlib import Path
@@ -32,12 +31,6 @@ receivers:
 """
 
 
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
-
-
 def report(tocsin: Serving, starts_at: datetime, *names: str) -> None:
     """As Prometheus repeats what fires: from the same start, and vouched for a while from now."""
     ends_at = datetime.now(UTC) + timedelta(seconds=LEASE_SECONDS[tocsin.home])
@@ -47,6 +40,22 @@ def report(tocsin: Serving, starts_at: datetime, *names: str) -> None:
     ]
     answer = tocsin.post("/api/v2/alerts", alerts)
     assert answer.status == 200, answer.text
+
+
+def write_behind(tocsin: Serving) -> None:
+    """Have something written behind all that has happened: whatever comes before it is on the disk then.
+
+    A result shows before its delivery's message is gone from the queue; killed in between, Tocsin tells it again.
+    """
+    now = datetime.now(UTC)
+    silence = {
+        "matchers": [{"name": "alertname", "value": "nothing of this name", "isRegex": False}],
+        "startsAt": now.isoformat(),
+        "endsAt": (now + timedelta(hours=1)).isoformat(),
+        "createdBy": "test",
+        "comment": "mutes nothing",
+    }
+    assert tocsin.post("/api/v2/silences", silence).status == 200
 
 
 def statuses(receiver: Receiver) -> list[tuple[str, str]]:
@@ -63,6 +72,7 @@ def test_a_stop_of_twice_the_lease_pages_nobody(tmp_path: Path, receiver: Receiv
         report(tocsin, starts_at, *names)
         eventually(lambda: statuses(receiver) == firing, "one page for each group")
         eventually(lambda: tocsin.get("/api/v1/ledger").json()["pending"] == 0, "the pages to be settled")
+        write_behind(tocsin)
         ended_at = time.monotonic()
         tocsin.stop() if end == "stop" else tocsin.kill()
         time.sleep(2 * lease_seconds - (time.monotonic() - ended_at))

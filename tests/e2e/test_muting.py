@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,6 @@ NOISE = {"sqlite": 5_000, "azure": 300}
 NOISE_AT_ONCE = 500
 
 RULE = "inhibit_rules: [{source_matchers: [role=source], target_matchers: [role=target], equal: [cluster]}]\n"
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 def configuration(receiver: Receiver, rest: str = "", *, wait: str = "2s", route: str = "") -> str:

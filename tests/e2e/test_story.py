@@ -8,7 +8,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.e2e.receiver import Receiver
+from tests.e2e.test_responding import CONFIGURATION
 from tests.serving import ROOT, Answer, Serving, eventually
 
-CONFIGURATION = """\
-route:
-  receiver: team
-  group_by: [alertname]
-  group_wait: 50ms
-  group_interval: 500ms
-  repeat_interval: 12h
-receivers:
-  - name: team
-    webhook_configs: [{{url: "{url}"}}]
-"""
-
 FOR_SECONDS = 2
-
-
-@pytest.fixture
-def receiver() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        yield receiver
 
 
 class Person:
@@ -147,13 +130,15 @@ def story(tocsin: Serving, receiver: Receiver, prometheus: Person, ada: Person, 
 
     send(prometheus)
     page(1, "the first page")
-    (incident,) = ada.json("incidents", "list", "--status", "triggered")["incidents"]
+    (incident,) = eventually(
+        lambda: ada.json("incidents", "list", "--status", "triggered")["incidents"], "the incident to be listed"
+    )
 
     # Whoever is woken presses the button in the message; no key is needed, for the link proves itself.
     link = urlsplit(receiver.taken()[0].body["acknowledgeURL"]).path
     assert "DiskFull" in tocsin.get(link).text
     assert tocsin.request("POST", link).status == 303
-    (shown,) = ada.json("incidents", "list")["incidents"]
+    shown = ada.json("incidents", "show", incident["id"])
     assert (shown["status"], shown["acknowledged_by"]) == ("acknowledged", "somebody told by 'team'")
 
     began = time.monotonic()
