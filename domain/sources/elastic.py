@@ -1,0 +1,432 @@
+"""Elastic: what Kibana's rules, its alert documents (Elastic Security, summaries) and Watcher send by webhook.
+
+Nobody but the user writes these bodies: Kibana and Watcher render a template.  Three shapes are read:
+
+1. **A rule's action**, for each alert: the variables `rule`, `alert`, `context` and `date`, each an object or the JSON
+   that `{{.}}` renders into a text, at the top or under `webhook_body`; or one by one, `"rule.id": "{{rule.id}}"`.
+   https://www.elastic.co/docs/explore-analyze/alerts-cases/alerts/rule-action-variables
+2. **Alert documents** with the fields `kibana.alert.*`, dotted or nested: one, a list, several after each other (as
+   `{{#context.alerts}}{{{.}}}{{/context.alerts}}` renders them), or a summary of alerts (`alerts.new.data` and so on).
+   https://www.elastic.co/docs/reference/security/fields-and-object-schemas/alert-schema
+3. **Watcher's** execution context, `{"payload": {{#toJson}}ctx{{/toJson}}}`, also under `ctx`, also as a text.
+   https://www.elastic.co/docs/explore-analyze/alerts-cases/watcher/how-watcher-works
+
+Identity: the rule (its id and space) and `alert.id`, in documents `kibana.alert.instance.id`, which is the same each
+time the rule finds the same host or group; the alert's UUID is new at each occurrence and no label.  The action group
+is how bad it is now and changes until it is `recovered`, so a rule without a severity of its own has the label
+`severity` only by a tag, `severity: high`.  Detection rules of Elastic Security have no instances, and nothing
+resolves what they find: their identity is the rule and whom it is about (host, user, source address), else the
+document's UUID, which is made from the event.  The watch is all the identity that Watcher has; its metadata are
+written by the watch's author.  Tags of the form `key: value` or `key=value` become labels; changing a rule's name or
+tags while it fires makes another alert.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from domain.alerts import Alert
+from domain.errors import RejectedError, UnreadableError
+from domain.sources.bodies import (
+    ANYTHING,
+    check_count,
+    first_of,
+    instant_of,
+    outcome,
+    parse,
+    plain,
+    put_own,
+    valid_names,
+)
+from domain.sources.reading import Payload, Reading, Reception, make_alert
+
+KIND = "elastic"
+
+SEVERITIES = {
+    "critical": "critical",
+    "high": "high",
+    "major": "high",
+    "medium": "warning",
+    "moderate": "warning",
+    "minor": "warning",
+    "warning": "warning",
+    "low": "low",
+    "info": "info",
+    "informational": "info",
+}
+
+_RECOVERED = frozenset({"recovered", "resolved", "ok", "closed", "untracked"})
+_EXPECTED = "one of: a rule action's `rule` and `alert`, documents with `kibana.alert.*`, Watcher's `ctx`"
+_TAG = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,100})\s*[:=]\s*(?P<text>(?!//)\S.{0,500})", re.ASCII)
+_TAGS_READ = 100
+_OWN = frozenset(
+    {"alertname", "source", "severity", "rule_id", "alert_id", "space", "host", "user", "source_ip", "watch_id"}
+)
+_BETWEEN = " \t\r\n,"
+_GAP = re.compile(f"[{_BETWEEN}]*")
+
+
+def read(payload: Payload, reception: Reception) -> Reading:
+    """The alerts of one body of any of the three shapes.
+
+    Raises:
+        RejectedError: It is none of them, or not one alert in it says which it is.
+    """
+    found = list(_entries(_values(payload.body)))
+    check_count(len(found))
+    alerts: list[Alert] = []
+    problems: list[str] = []
+    for place, entry in enumerate(found):
+        try:
+            alerts.append(_read_one(entry, reception))
+        except ValueError as error:
+            problems.append(f"alert {place}: {error}")
+    return outcome(alerts, problems)
+
+
+class _Fields:
+    """One JSON object whose fields may be nested, dotted, or both."""
+
+    __slots__ = ("_is_dotted", "_object")
+
+    def __init__(self, value: Mapping[str, Any]) -> None:
+        self._object = value
+        self._is_dotted = any("." in name for name in value)
+
+    def __call__(self, path: str) -> Any:
+        """What stands at the path, or None."""
+        found = self._object.get(path)
+        if found is not None:
+            return found
+        if self._is_dotted:
+            return _find(self._object, path)
+        # Mostly nothing is dotted, or all of it.
+        value: Any = self._object
+        for count, (name, rest) in enumerate(_parts(path)):
+            if not isinstance(value, dict):
+                return None
+            if count and rest in value:
+                return value[rest]
+            value = value.get(name)
+        return value
+
+    def text(self, *paths: str) -> str:
+        """The first text or number that stands at one of the paths; of a list, its first."""
+        for path in paths:
+            value = self(path)
+            if value is None:
+                continue
+            if isinstance(value, list) and value:
+                value = value[0]
+            if text := plain(value):
+                return text
+        return ""
+
+
+@lru_cache(maxsize=1024)
+def _parts(path: str) -> tuple[tuple[str, str], ...]:
+    """The names of a path, each with the path from it on."""
+    names = path.split(".")
+    return tuple((name, ".".join(names[at:])) for at, name in enumerate(names))
+
+
+def _find(value: Any, path: str) -> Any:
+    """Dotted names are tried from the longest: `kibana.alert` may hold `rule.name`."""
+    if not isinstance(value, dict):
+        return None
+    if path in value:
+        return value[path]
+    at = path.rfind(".")
+    while at > 0:
+        inner = value.get(path[:at])
+        if inner is not None:
+            found = _find(inner, path[at + 1 :])
+            if found is not None:
+                return found
+        at = path.rfind(".", 0, at)
+    return None
+
+
+# --- which shape ----------------------------------------------------------------------------------------------------
+
+
+def _values(body: bytes) -> list[Any]:
+    """The JSON values of the body: one, or several objects after each other."""
+    try:
+        return [parse(ANYTHING, body, "JSON")]
+    except UnreadableError as error:
+        values = _split(body)
+        if len(values) < 2:
+            raise error from None
+        return values
+
+
+def _split(body: bytes) -> list[Any]:
+    """The values that stand after each other, or what is before the first that cannot be read: then less than two."""
+    decoder = json.JSONDecoder()
+    values: list[Any] = []
+    try:
+        text = body.decode("utf-8").strip(_BETWEEN)
+        at = 0
+        while at < len(text):
+            _, after = decoder.raw_decode(text, at)
+            # Read again: what a strict reader refuses (lone surrogates) may not pass here either.
+            values.append(parse(ANYTHING, text[at:after].encode(), "JSON"))
+            check_count(len(values))
+            at = _GAP.match(text, after).end()  # type: ignore[union-attr]  # it matches the empty text
+    except (ValueError, RecursionError, UnreadableError):
+        return []
+    return values
+
+
+def _entries(values: list[Any]) -> Iterator[tuple[str, _Fields, str]]:
+    """The shape, the object and the status that its place tells, of each alert in the values."""
+    for value in values:
+        if isinstance(value, list):
+            check_count(len(value))
+            for element in value:
+                yield _entry(element)
+            continue
+        if isinstance(value, dict):
+            value = _unwrapped(value)
+            listed = value.get("alerts")
+            if isinstance(listed, list):
+                check_count(len(listed))
+                for element in listed:
+                    yield _entry(element)
+                continue
+            if isinstance(listed, dict) and not listed.keys().isdisjoint(_SUMMARY):
+                yield from _summary(value, listed)
+                continue
+        yield _entry(value)
+
+
+_SUMMARY = ("new", "ongoing", "recovered")
+
+
+def _summary(value: dict[str, Any], listed: dict[str, Any]) -> Iterator[tuple[str, _Fields, str]]:
+    rule = value.get("rule")
+    for name in _SUMMARY:
+        part = _opened(listed.get(name))
+        documents = _opened(part.get("data")) if isinstance(part, dict) else part
+        if not isinstance(documents, list):
+            continue
+        check_count(len(documents))
+        for document in documents:
+            if isinstance(document, dict):
+                # The documents of a summary leave the rule to the rule's own variables.
+                yield "document", _Fields({"rule": _opened(rule), **document}), name
+            else:
+                yield "none", _Fields({}), ""
+
+
+def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
+    """A rule's action without `webhook_body` and its `…_info` texts, which are JSON."""
+    inner = _opened(value.get("webhook_body", value))
+    if not isinstance(inner, dict):
+        return value
+    result = dict(inner)
+    for name in ("rule", "alert", "context", "alerts"):
+        found = inner.get(name, inner.get(f"{name}_info"))
+        if found is not None:
+            result[name] = _opened(found)
+    return result
+
+
+def _opened(value: Any) -> Any:
+    """The object or list in a text that is JSON; anything else as it is."""
+    if not isinstance(value, str) or value[:1] not in ("{", "["):
+        return value
+    try:
+        return parse(ANYTHING, value.encode("utf-8"), "JSON")
+    except RejectedError:
+        return value
+
+
+def _entry(value: Any) -> tuple[str, _Fields, str]:
+    if not isinstance(value, dict):
+        return "none", _Fields({}), ""
+    watch = _opened(value.get("ctx", value.get("payload")))
+    if isinstance(watch, dict) and "watch_id" in watch:
+        return "watch", _Fields(watch), plain(value.get("status"))
+    if "watch_id" in value:
+        return "watch", _Fields(value), plain(value.get("status"))
+    fields = _Fields(value)
+    if fields("kibana.alert") is not None or fields.text("kibana.alert.rule.uuid", "kibana.alert.uuid"):
+        return "document", fields, ""
+    if fields.text("rule.id", "rule.name"):
+        return "action", fields, plain(value.get("status"))
+    return "none", fields, ""
+
+
+def _read_one(entry: tuple[str, _Fields, str], reception: Reception) -> Alert:
+    shape, fields, status = entry
+    match shape:
+        case "action":
+            return _read_action(fields, status, reception)
+        case "document":
+            return _read_document(fields, status, reception)
+        case "watch":
+            return _read_watch(fields, status, reception)
+        case _:
+            raise ValueError(f"it is not {_EXPECTED}")
+
+
+# --- a rule's action ------------------------------------------------------------------------------------------------
+
+
+def _read_action(fields: _Fields, status: str, reception: Reception) -> Alert:
+    rule, alert = fields.text("rule.id"), fields.text("alert.id")
+    if not alert:
+        alert = fields.text("alert.uuid")
+    if not rule or not alert:
+        raise ValueError("rule.id and alert.id are expected: without them no two alerts can be told apart")
+    group = first_of((status, fields.text("alert.actionGroup"), fields.text("alert.actionGroupName")))
+    words = {status, fields.text("alert.actionGroup"), fields.text("alert.actionGroupName")}
+    is_firing = not {word.lower() for word in words} & _RECOVERED
+    name = fields.text("rule.name") or rule
+    labels = _labels(
+        name, fields("rule.tags"), rule_id=rule, alert_id=alert, space=fields.text("rule.spaceId", "rule.space_id")
+    )
+    at = instant_of(fields.text("context.timestamp", "date"))
+    annotations = {
+        "summary": first_of((fields.text("context.title"), f"{name}: {alert}")),
+        "description": first_of((fields.text("context.reason"), fields.text("context.message"))),
+        "action_group": group,
+        "value": fields.text("context.value"),
+        "dashboard_url": fields.text("context.alertDetailsUrl", "context.viewInAppUrl", "context.link"),
+        "runbook_url": fields.text("context.runbookUrl", "rule.params.runbook_url"),
+    }
+    return make_alert(
+        reception,
+        labels,
+        annotations,
+        is_firing=is_firing,
+        # `date` is when the action was scheduled, the same for what has fired for hours.
+        starts_at=None if is_firing else at,
+        ends_at=at,
+        url=fields.text("rule.url"),
+    )
+
+
+# --- an alert document ----------------------------------------------------------------------------------------------
+
+
+def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
+    rule = fields.text("kibana.alert.rule.uuid", "rule.id")
+    if not rule:
+        raise ValueError("kibana.alert.rule.uuid is expected: without it no two rules can be told apart")
+    name = fields.text("kibana.alert.rule.name", "rule.name") or rule
+    space = fields.text("kibana.space_ids", "rule.spaceId")
+    is_detection = fields.text("kibana.alert.rule.rule_type_id").startswith("siem.")
+    instance = "" if is_detection else fields.text("kibana.alert.instance.id")
+    about = {"alert_id": instance}
+    if not instance:
+        about = {
+            "host": fields.text("host.name", "host.hostname"),
+            "user": fields.text("user.name"),
+            "source_ip": fields.text("source.ip"),
+        }
+        if not any(about.values()):
+            about = {"alert_id": fields.text("kibana.alert.uuid")}
+            if not about["alert_id"]:
+                raise ValueError("kibana.alert.instance.id or kibana.alert.uuid is expected")
+    state = first_of((fields.text("kibana.alert.status"), status)).lower()
+    is_over = fields.text("kibana.alert.workflow_status").lower() == "closed"
+    is_firing = status != "recovered" and state not in _RECOVERED and not is_over
+    # A rule may raise an event's severity by mapping; the rule's own is the same for all that it finds.
+    severity = fields.text("kibana.alert.rule.severity", "kibana.alert.rule.parameters.severity").lower()
+    now = fields.text("kibana.alert.severity").lower()
+    tags = fields("kibana.alert.rule.tags")
+    labels = _labels(
+        name,
+        fields("rule.tags") if tags is None else tags,
+        rule_id=rule,
+        space=space,
+        severity=SEVERITIES.get(severity or (now if is_detection else ""), ""),
+        **about,
+    )
+    annotations = {
+        "summary": first_of((fields.text("kibana.alert.reason"), name)),
+        "description": fields.text("kibana.alert.rule.description", "kibana.alert.rule.parameters.description"),
+        "severity_now": now,
+        "risk_score": fields.text("kibana.alert.risk_score"),
+        "value": fields.text("kibana.alert.evaluation.value"),
+        "dashboard_url": fields.text("kibana.alert.url"),
+        "runbook_url": fields.text("kibana.alert.rule.note") if _is_url(fields.text("kibana.alert.rule.note")) else "",
+        "alert_uuid": fields.text("kibana.alert.uuid"),
+    }
+    return make_alert(
+        reception,
+        labels,
+        annotations,
+        is_firing=is_firing,
+        starts_at=instant_of(fields.text("kibana.alert.start", "kibana.alert.original_time", "@timestamp")),
+        ends_at=instant_of(fields.text("kibana.alert.end")),
+        url=fields.text("kibana.alert.url", "rule.url"),
+    )
+
+
+# --- a watch --------------------------------------------------------------------------------------------------------
+
+
+def _read_watch(fields: _Fields, status: str, reception: Reception) -> Alert:
+    watch = fields.text("watch_id")
+    if not watch:
+        raise ValueError("watch_id is expected")
+    is_firing = status.lower() not in _RECOVERED
+    name = fields.text("metadata.name") or watch
+    labels = _labels(
+        name,
+        fields("metadata.tags"),
+        watch_id=watch,
+        severity=SEVERITIES.get(fields.text("metadata.severity").lower(), ""),
+    )
+    for key in ("team", "service", "environment", "project"):
+        if text := fields.text(f"metadata.{key}"):
+            put_own(labels, key, text)
+    at = instant_of(fields.text("trigger.triggered_time", "execution_time"))
+    annotations = {
+        "summary": first_of((fields.text("metadata.summary"), name)),
+        "description": fields.text("metadata.description", "metadata.message"),
+        "value": fields.text("payload.hits.total.value", "payload.hits.total"),
+        "runbook_url": fields.text("metadata.runbook_url"),
+        "dashboard_url": fields.text("metadata.dashboard_url"),
+    }
+    return make_alert(reception, labels, annotations, is_firing=is_firing, starts_at=at, ends_at=at)
+
+
+# --- labels ---------------------------------------------------------------------------------------------------------
+
+
+def _labels(name: str, tags: Any, **identity: str) -> dict[str, str]:
+    """Ours, and those that tags name; several tags of one name are joined, in their order of letters."""
+    if isinstance(tags, str):
+        tags = tags.split(",")
+    labels = _tag_labels(tags) if tags and isinstance(tags, list) else {}
+    told = SEVERITIES.get(labels.get("severity", "").lower(), "")
+    if told:
+        del labels["severity"]
+    # Also where ours is empty: a tag must not pass for the rule's id.
+    for key in labels.keys() & _OWN:
+        put_own(labels, key, "")
+    labels.update(identity, alertname=name, source=KIND, severity=identity.get("severity") or told)
+    return {key: text for key, text in labels.items() if text}
+
+
+def _tag_labels(tags: list[Any]) -> dict[str, str]:
+    texts: dict[str, set[str]] = {}
+    for tag in tags[:_TAGS_READ]:
+        if isinstance(tag, str) and (said := tag.strip()):
+            match = _TAG.fullmatch(said)
+            key, text = match.groups() if match else ("tags", said)
+            texts.setdefault(key, set()).add(text)
+    return valid_names({key: ",".join(sorted(found)) for key, found in texts.items()})
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("https://", "http://")) and " " not in text

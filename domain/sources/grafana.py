@@ -1,0 +1,117 @@
+"""Grafana Alerting's webhook contact point: the alerts of one notification.
+
+The pages: https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+for the body, and `ExtendedAlert` in grafana/alerting, templates/template_data.go, for `ruleUID` and `orgId` of each
+alert, which the page does not name.  The HMAC of the body is the door's affair.
+
+Identity: the labels that Grafana shows, with `org_id` and `rule_uid`.  Grafana's own fingerprint also counts labels
+that it does not show, the rule's UID among them, so two rules of one name in two folders would be one without it; an
+older Grafana tells the UID in `generatorURL` only.  `DatasourceNoData` and `DatasourceError` are alerts of their own
+there and so here.  `severity` is a label that the rule's author chose, equal in fired and resolved, and not translated.
+
+Grafana's legacy alerting (`ruleId`, `evalMatches`; removed in version 11) is refused: its resolved message does not
+say which series it is about.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter
+
+from domain.alerts import Alert
+from domain.sources.alertmanager import described, own_labels
+from domain.sources.bodies import check_count, instant_of, outcome, parse, put_own, text_of
+from domain.sources.reading import Payload, Reading, Reception, make_alert
+
+KIND = "grafana"
+
+_RULE = re.compile(r"/alerting/(?:grafana/)?(?P<uid>[A-Za-z0-9_-]{1,64})/(?:view|edit)(?:[?#]|$)")
+
+type _Texts = Annotated[dict[str, str], FailFast()]
+
+
+class _Alert(BaseModel):
+    """One alert; unknown fields are ignored."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    status: str
+    labels: _Texts
+    annotations: _Texts | None = None
+    startsAt: str = ""
+    endsAt: str = ""
+    values: Any = None
+    valueString: str = ""
+    generatorURL: str = ""
+    silenceURL: str = ""
+    dashboardURL: str = ""
+    panelURL: str = ""
+    imageURL: str = ""
+    ruleUID: str = ""
+    orgId: int | None = None
+
+
+class _Message(BaseModel):
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    alerts: Annotated[list[_Alert], FailFast()]
+    orgId: int | None = None
+    truncatedAlerts: int = 0
+
+
+_MESSAGE = TypeAdapter(_Message)
+
+
+def read(payload: Payload, reception: Reception) -> Reading:
+    """The alerts of one notification.
+
+    Raises:
+        RejectedError: It is no such payload, or not one of its alerts is firing or resolved.
+    """
+    message = parse(_MESSAGE, payload.body, "Grafana's webhook payload (a list `alerts` is expected)")
+    check_count(len(message.alerts))
+    alerts: list[Alert] = []
+    problems: list[str] = []
+    for place, found in enumerate(message.alerts):
+        if found.status in ("firing", "resolved"):
+            alerts.append(_read_one(found, message.orgId, reception))
+        else:
+            problems.append(f"alerts.{place}.status: {found.status[:40]!r} is neither 'firing' nor 'resolved'")
+    if message.truncatedAlerts > 0 and alerts:
+        problems.append(f"{text_of(message.truncatedAlerts)[:40]} more alerts were left out by the sender (Max alerts)")
+    return outcome(alerts, problems)
+
+
+def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
+    labels = own_labels(found.labels, KIND)
+    org = org_id if found.orgId is None else found.orgId
+    if org is not None:
+        put_own(labels, "org_id", text_of(org))
+    if uid := found.ruleUID or _uid_of(found.generatorURL):
+        put_own(labels, "rule_uid", uid)
+    annotations = described(found.annotations or {}, labels["alertname"])
+    for name, text in (
+        ("dashboard_url", found.dashboardURL),
+        ("panel_url", found.panelURL),
+        ("silence_url", found.silenceURL),
+        ("image_url", found.imageURL),
+        ("values", found.valueString or text_of(found.values)),
+    ):
+        if text:
+            annotations.setdefault(name, text)
+    return make_alert(
+        reception,
+        labels,
+        annotations,
+        is_firing=found.status == "firing",
+        starts_at=instant_of(found.startsAt),
+        ends_at=instant_of(found.endsAt),
+        url=found.generatorURL,
+    )
+
+
+def _uid_of(url: str) -> str:
+    match = _RULE.search(url[:2000])
+    return match["uid"] if match else ""

@@ -1,0 +1,102 @@
+"""Pair: a name and a text that a sender's rule made up, such as a dimension or a tag; the source of labels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import isfinite
+from typing import Any
+
+from domain.errors import RejectedError
+from domain.sources import bodies
+from domain.sources.bodies import ANYTHING, parse, put_own, valid_names
+
+MOST_PAIRS = 500
+"""Of one alert: real ones have ten.  What identifies is refused beyond it, for cutting it would merge alerts."""
+
+
+def gather(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """The texts by their names; several of one name stand in one, sorted, with commas between.
+
+    Raises:
+        RejectedError: There are more than `MOST_PAIRS`.
+    """
+    found: dict[str, str] = {}
+    several: dict[str, set[str]] = {}
+    for count, (name, text) in enumerate(pairs):
+        if count >= MOST_PAIRS:
+            raise RejectedError(f"the alert has more than {MOST_PAIRS} dimensions or tags")
+        if not name or not text:
+            continue
+        if found.setdefault(name, text) != text:
+            several.setdefault(name, {found[name]}).add(text)
+    for name, texts in several.items():
+        found[name] = ",".join(sorted(texts))
+    return found
+
+
+def labelled(own: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Labels of both; a name of theirs that is also ours becomes `exported_…`, unless both say the same."""
+    labels = valid_names(theirs) if theirs else {}
+    for name, text in own.items():
+        if not text:
+            continue
+        if name in labels and labels[name] != text:
+            put_own(labels, name, text)
+        else:
+            labels[name] = text
+    return labels
+
+
+# --- fields of whatever type they came --------------------------------------------------------------------------------
+
+
+def parse_object(body: bytes, expected: str) -> dict[str, Any]:
+    """The JSON object that a body is; `expected` is what the error says that it is not.
+
+    Raises:
+        TooLargeError: It is longer, or holds more, than is taken at once.
+        UnreadableError: It is no JSON, or no UTF-8.
+        RejectedError: It is another value.
+    """
+    # An adapter of objects would look at each key once more.
+    value = parse(ANYTHING, body, expected)
+    if not isinstance(value, dict):
+        raise RejectedError(f"the body is not {expected}: expected an object")
+    return value
+
+
+def plain(value: object) -> str:
+    """As `bodies.plain`, and quicker for texts and numbers, of which a payload has some thirty; no number is empty."""
+    if isinstance(value, str):
+        return value.strip()
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return repr(value) if isfinite(value) else ""
+    return bodies.plain(value)
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """The object; an empty one where there is another value, or none."""
+    return value if isinstance(value, dict) else {}
+
+
+def elements(value: object) -> list[Any]:
+    """The array; one of a single element where that element came without it; an empty one for null."""
+    if isinstance(value, list):
+        return value
+    return [] if value is None else [value]
+
+
+def texts(value: object) -> list[str]:
+    """What of an array, or of a single value, is a text or a number and not empty."""
+    return [text for element in elements(value) if (text := plain(element))]
+
+
+def cut_url(value: object) -> str:
+    """A link as it came; nothing, where it is no web address or longer than any browser takes."""
+    url = plain(value)
+    return url if len(url) <= _LONGEST_URL and url.startswith(("https://", "http://")) else ""
+
+
+_LONGEST_URL = 8_000

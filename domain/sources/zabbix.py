@@ -1,0 +1,207 @@
+"""Zabbix: what a webhook media type sends that posts its parameters as one JSON object.
+
+The pages: https://www.zabbix.com/documentation/current/en/manual/appendix/macros/supported_by_location for what each
+macro stands for, https://www.zabbix.com/documentation/current/en/manual/config/notifications/media/webhook for the
+script, and templates/media/ in zabbix/zabbix for how Zabbix's own scripts tell problem, update and recovery apart.
+
+The user chooses the parameters' names, so any spelling of the macro is read: `EVENT.ID`, `event_id` and `eventid` are
+one.  Needed are TRIGGER.ID and EVENT.VALUE; better are HOST.HOST, TRIGGER.NAME.ORIG, TRIGGER.NSEVERITY, EVENT.NAME,
+EVENT.TAGSJSON, EVENT.TIMESTAMP and EVENT.RECOVERY.TIMESTAMP too.
+
+Identity: the trigger and the host; each machine under a template has triggers of its own.  Where there is no trigger
+(services, items), the event's id, which a problem and its recovery share.  Not labels:
+
+* EVENT.NAME and TRIGGER.NAME, which show values, the latter those of the recovery; only TRIGGER.NAME.ORIG is stable.
+* EVENT.NSEVERITY, which people change while a problem lasts; the trigger's own severity is the label.
+* Tags but for those of `ROUTED_TAGS`: media types add theirs to the problem after its first message.
+
+EVENT.DATE and EVENT.TIME have no offset and stand in the annotation `since` only; instants come from the timestamps.
+A problem update (EVENT.UPDATE.STATUS 1) is the same firing alert, acknowledged or not.  A trigger that generates
+several problems at once is one alert, and the first recovery ends it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from domain.errors import RejectedError
+from domain.sources.bodies import ANYTHING, first_of, instant_of, label_name, parse, plain, put_own, text_of
+from domain.sources.reading import Payload, Reading, Reception, make_alert
+
+KIND = "zabbix"
+
+ALERTNAME = "ZabbixProblem"
+"""Where the trigger's unexpanded name is not sent."""
+
+SEVERITIES = {
+    "0": "low",
+    "1": "info",
+    "2": "warning",
+    "3": "warning",
+    "4": "high",
+    "5": "critical",
+    "not classified": "low",
+    "information": "info",
+    "warning": "warning",
+    "average": "warning",
+    "high": "high",
+    "disaster": "critical",
+}
+
+ROUTED_TAGS = frozenset(
+    {"application", "class", "component", "env", "environment", "location", "owner", "project", "scope", "service"}
+    | {"target", "team"}
+)
+"""Tags that become labels."""
+
+_OBJECT = TypeAdapter(dict[str, Any])
+_SOURCES = {"1": "discovery", "2": "autoregistration", "3": "internal", "4": "service"}
+_PROBLEM = frozenset({"1", "problem"})
+_RECOVERED = frozenset({"0", "ok", "resolved"})
+_UNKNOWN = re.compile(r"\*UNKNOWN\*|UNKNOWN|\{[A-Z$?][^{}]{0,200}\}")
+_LETTERS = re.compile(r"[^a-z0-9]")
+_PARAMETERS_READ = 1000
+_LONGEST_NAME = 200
+_TAGS_READ = 200
+_LONG_TAGS = 2000
+"""Characters from which on they are not remembered."""
+
+
+def read(payload: Payload, reception: Reception) -> Reading:
+    """The alert of one message.
+
+    Raises:
+        RejectedError: It is no JSON object, or says neither what it is about nor whether that is a problem.
+    """
+    value = parse(_OBJECT, payload.body, "a JSON object of a Zabbix webhook's parameters")
+    found = _parameters(value)
+    get = found.get
+    kind = _SOURCES.get(get("eventsource", ""), "")
+    if kind in ("discovery", "autoregistration"):
+        raise RejectedError(f"EVENT.SOURCE is {kind}: such events neither fire nor resolve; only problems are taken")
+    is_firing = _is_firing(found)
+    labels = _labels(found, kind)
+    annotations = {
+        "summary": first_of((get("eventname", ""), get("alertsubject", ""), get("triggername", ""))),
+        "description": first_of((get("triggerdescription", ""), get("description", ""), get("alertmessage", ""))),
+        "severity_now": _severity(found, "eventupdatenseverity", "eventnseverity", "eventseverity", "severity"),
+        "value": first_of((get("eventopdata", ""), get("opdata", ""), get("itemvalue", ""))),
+        "since": f"{get('eventdate', '')} {get('eventtime', '')}".strip(),
+        "acknowledged": first_of((get("eventackstatus", ""), get("eventack", ""))),
+        "update": f"{get('eventupdateaction', '')} {get('eventupdatemessage', '')}".strip(),
+        "runbook_url": get("triggerurl", ""),
+        "tags": first_of((get("eventtagsjson", ""), get("eventtags", ""))),
+        "host_ip": get("hostip", ""),
+        "event_id": get("eventid", ""),
+    }
+    alert = make_alert(
+        reception,
+        labels,
+        annotations,
+        is_firing=is_firing,
+        starts_at=instant_of(get("eventtimestamp")),
+        ends_at=instant_of(get("eventrecoverytimestamp")),
+        url=_url(found),
+    )
+    return Reading([alert])
+
+
+def _parameters(value: Mapping[str, Any]) -> dict[str, str]:
+    """The parameters by their macro's letters; macros that Zabbix could not resolve, and what is empty, left out."""
+    found: dict[str, str] = {}
+    _gather(value, "", found, 3)
+    return found
+
+
+def _gather(value: Mapping[str, Any], above: str, found: dict[str, str], depth: int) -> None:
+    for name, item in value.items():
+        if len(found) >= _PARAMETERS_READ or len(name) > _LONGEST_NAME:
+            continue
+        if isinstance(item, dict) and depth > 1:
+            _gather(item, f"{above}{name}.", found, depth - 1)
+            continue
+        text = item.strip() if isinstance(item, str) else text_of(item)
+        # What Zabbix could not resolve begins so.
+        if text and not (text[0] in "*{U" and _UNKNOWN.fullmatch(text)):
+            found.setdefault(_letters(above + name), text)
+
+
+@lru_cache(maxsize=4096)
+def _letters(name: str) -> str:
+    return _LETTERS.sub("", name.lower())
+
+
+def _is_firing(found: Mapping[str, str]) -> bool:
+    get = found.get
+    if get("eventrecoveryvalue") == "0":
+        return False
+    for name in ("eventvalue", "eventstatus", "triggervalue", "triggerstatus", "status"):
+        word = get(name, "").lower()
+        if word in _PROBLEM:
+            return True
+        if word in _RECOVERED:
+            return False
+    said = first_of((get("eventvalue", ""), get("eventstatus", "")))[:40]
+    raise RejectedError(f"EVENT.VALUE: {said!r} found, 1 (problem) or 0 (recovery) expected")
+
+
+def _labels(found: Mapping[str, str], kind: str) -> dict[str, str]:
+    get = found.get
+    trigger, event = get("triggerid", ""), get("eventid", "")
+    if not trigger and not event:
+        raise RejectedError("TRIGGER.ID is expected: without it no two problems can be told apart")
+    labels = _tag_labels(get("eventtagsjson", "") or get("eventtags", "") or get("tags", ""))
+    own = {
+        "alertname": get("triggernameorig", ALERTNAME),
+        "source": KIND,
+        "severity": _severity(found, "triggernseverity", "triggerseverity"),
+        "host": first_of((get("hosthost", ""), get("hostname", ""), get("host", ""))),
+        "trigger_id": trigger,
+        "event_id": "" if trigger else event,
+        "hostgroup": get("triggerhostgroupname", ""),
+        # What Zabbix says of a trigger itself, that it cannot be evaluated, is another alert than the trigger's.
+        "event_source": kind,
+    }
+    for name, text in own.items():
+        put_own(labels, name, text)
+    return labels
+
+
+def _tag_labels(text: str) -> dict[str, str]:
+    if not text.startswith("["):
+        return {}
+    return dict(_read_tags(text) if len(text) < _LONG_TAGS else _read_tags.__wrapped__(text))
+
+
+# A host's problems have the same tags.
+@lru_cache(maxsize=1024)
+def _read_tags(text: str) -> dict[str, str]:
+    try:
+        tags = parse(ANYTHING, text.encode(), "a list of tags")
+    except RejectedError:
+        return {}
+    texts: dict[str, set[str]] = {}
+    for tag in tags[:_TAGS_READ] if isinstance(tags, list) else ():
+        if isinstance(tag, dict) and isinstance(name := tag.get("tag"), str) and name.lower() in ROUTED_TAGS:
+            texts.setdefault(label_name(name.lower()), set()).add(plain(tag.get("value")))
+    return {name: ",".join(sorted(filter(None, values))) for name, values in texts.items()}
+
+
+def _severity(found: Mapping[str, str], *names: str) -> str:
+    return first_of(SEVERITIES.get(found.get(name, "").lower(), "") for name in names)
+
+
+def _url(found: Mapping[str, str]) -> str:
+    get = found.get
+    base = first_of((get("zabbixurl", ""), get("url", ""))).rstrip("/")
+    trigger, event = get("triggerid", ""), get("eventid", "")
+    if not base.startswith(("https://", "http://")):
+        return ""
+    if "?" in base or not (trigger.isdecimal() and event.isdecimal()):
+        return base
+    return f"{base}/tr_events.php?triggerid={trigger}&eventid={event}"
