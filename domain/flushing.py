@@ -35,6 +35,11 @@ from domain.working import INSTANT, Working
 SHORTEST_DEADLINE = timedelta(seconds=10)
 """A delivery has at least this long, however short the group's interval is (TM-5)."""
 
+DOUBT = timedelta(minutes=15)
+"""So long after its deadline a result may still come: its message is delivered again until it was recorded."""
+
+MOST_UNSURE = 4
+
 ALERTS_PER_NOTIFICATION = 1000
 """More are counted in `truncatedAlerts`; no cap under strict compatibility (rule 13)."""
 
@@ -95,8 +100,8 @@ def flush(work: Working, at: datetime) -> None:
     work.is_flushed = True
     work.present_at_most = len(firing) + len(resolved)
     work.has_news = _notify(work, firing, resolved, muted, at)
-    work.is_flush_failed = False
-    if not work.pending:
+    work.is_flush_failed = _is_unsure(work, at)
+    if not work.pending and not work.is_flush_failed:
         drop(work, droppable(work, resolved))
     work.earliest_end = min((work.lease_end(member) for member in firing), default=None)
     plan_repeat(work)
@@ -110,6 +115,8 @@ def settle(work: Working, result: Settled) -> None:
     if log is None or pending is None or pending.delivery_id != result.delivery_id:
         if result.is_delivered and (log is None or log.sent_at != result.settled_at):
             work.say(ReasonCode.LATE, result.detail, integration=result.integration)
+        if log is not None:
+            _settle_late(work, log, result)
         return
     work.pending = tuple(number for number in work.pending if number != result.integration)
     if result.is_delivered:
@@ -124,6 +131,8 @@ def settle(work: Working, result: Settled) -> None:
                 moved=pack(unpack(log.moved) & unpack(pending.firing)),
                 moved_at=log.moved_at,
                 void=pending.void,
+                # What was told once more is known, whenever the first result comes.
+                unsure=tuple(one for one in log.unsure if (one.firing, one.resolved) != _content(pending)),
             )
         )
         work.say(ReasonCode.DELIVERED, result.detail, integration=result.integration)
@@ -138,6 +147,41 @@ def settle(work: Working, result: Settled) -> None:
     plan_repeat(work)
     # A flush that is due already is not put off: its tick is late, or on its way.
     schedule(work, min(work.now, work.next_due_at or work.now))
+
+
+def _settle_late(work: Working, log: NotificationLog, result: Settled) -> None:
+    """Fold what became of a delivery that was given up: whoever heard of it was told that, and perhaps as the last word.
+
+    Where both words differ, each alert is told anew that fires, and told to be over that does not: a page too many
+    where the order cannot be known, but none too few.
+    """
+    given_up = next((one for one in log.unsure if one.delivery_id == result.delivery_id), None)
+    if given_up is None:
+        return
+    log = replace(log, unsure=tuple(one for one in log.unsure if one is not given_up))
+    if result.is_delivered:
+        believed, told = unpack(log.firing), unpack(given_up.firing)
+        known = unpack(log.resolved) & unpack(given_up.resolved) if log.sent_at else unpack(given_up.resolved)
+        log = replace(
+            log,
+            sent_at=log.sent_at or result.settled_at,
+            firing=pack(believed | told),
+            resolved=pack(known),
+            void=pack(unpack(log.void) | believed ^ told),
+        )
+    work.put_log(log)
+
+
+def _content(pending: Pending) -> tuple[bytes, bytes]:
+    return pending.firing, pending.resolved
+
+
+def _is_unsure(work: Working, at: datetime) -> bool:
+    """Whether the result of a delivery that was given up may still come; the group is looked at again until then."""
+    for log in list(work.logs.values()):
+        if over := [one for one in log.unsure if one.deadline + DOUBT < at]:
+            work.put_log(replace(log, unsure=tuple(one for one in log.unsure if one not in over)))
+    return any(log.unsure for log in work.logs.values())
 
 
 def drop(work: Working, members: Sequence[Member]) -> None:
@@ -300,7 +344,8 @@ def _notify(
             told = [*firing, *resolved] if integration.send_resolved else firing
             work.say(holding[0], f"{_counted(firing, told)}: {why}", integration=number, by=holding[1])
         elif not firing and not integration.send_resolved:
-            work.put_log(NotificationLog(number, at, resolved=pack(resolved_names)))
+            unsure = log.unsure if log else ()
+            work.put_log(NotificationLog(number, at, resolved=pack(resolved_names), unsure=unsure))
             work.say(ReasonCode.NOT_SENT, f"{why}; this receiver is not told of resolves", integration=number)
         else:
             told = [*firing, *resolved] if integration.send_resolved else firing
@@ -365,7 +410,9 @@ def _is_under_way(work: Working, number: int, at: datetime) -> bool:
         return True
     work.superseded += 1
     work.say(ReasonCode.SUPERSEDED, log.pending.delivery_id, integration=number)
-    work.put_log(replace(log, pending=None))
+    # Alertmanager forgets what it was told too late, or not at all.
+    unsure = () if work.situation.is_strict else (*log.unsure, log.pending)[-MOST_UNSURE:]
+    work.put_log(replace(log, pending=None, unsure=unsure))
     return False
 
 

@@ -125,6 +125,8 @@ class NotificationLog:
     moved_at: datetime | None = None
     void: bytes = b""
     """What of `firing` is told anew if it fires on, and that it is over if it does not: it was silenced since, say."""
+    unsure: tuple[Pending, ...] = ()
+    """What was given up without a result, the latest last: whoever was told so cannot be known until it comes."""
 
 
 def pack(fingerprints: Iterable[Fingerprint]) -> bytes:

@@ -18,6 +18,8 @@ from tests.e2e.accounts import (
     check_due,
     check_folded,
     check_listed,
+    known,
+    unsettled,
     wait_until_settled,
 )
 from tests.e2e.load import Sender
@@ -45,6 +47,7 @@ def settle_and_check(
     except AssertionError as error:
         # Here and not later: once the host has ended, its links and their locks are gone.
         error.add_note(_left_in_queues(azure))
+        error.add_note(_story_of_unsettled(tocsin, azure, told(), senders))
         raise
     quiet_from = len(told())
     time.sleep(QUIET_SECONDS)
@@ -66,6 +69,31 @@ def _left_in_queues(azure: AzureProcesses) -> str:
         links = [link for link in azure.order("links", queue=queue) if link.get("session") in sessions] if left else []
         lines += [f"{queue}: {message}" for message in left] + [f"{queue}: {link}" for link in links]
     return "\n".join(lines) or "nothing waits in the queues"
+
+
+ENTRIES_SHOWN = 8
+
+
+def _story_of_unsettled(
+    tocsin: Serving, azure: AzureProcesses, pages: Sequence[Page], senders: Sequence[Sender]
+) -> str:
+    """Of each group whose last page is not what fires: what it last recorded, and what was heard of it."""
+    kept = stored.read_azure(azure)
+    missing = unsettled(tocsin, pages, known(senders))
+    lines = [f"the outbox has {stored.outbox(azure)}"]
+    for group_id, head in kept.heads.items():
+        place = head.receiver, head.labels["service"]
+        if not any(line.startswith(f"{place}: ") for line in missing):
+            continue
+        lines += [f"{place} is group {group_id}: {head}"]
+        lines += [f"  member {member}" for member in kept.members.get(group_id, {}).values()]
+        lines += [f"  log {log}" for log in kept.logs.get(group_id, {}).values()]
+        lines += [f"  entry {entry}" for entry in kept.entries.get(group_id, [])[-ENTRIES_SHOWN:]]
+        lines += [
+            f"  page at {page.arrived_at:.3f}: {page.firing} fire, {page.resolved} resolved"
+            for page in by_place(pages).get(place, [])[-ENTRIES_SHOWN:]
+        ]
+    return "\n".join(lines)
 
 
 def check_stored(

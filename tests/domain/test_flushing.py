@@ -409,6 +409,46 @@ def test_a_late_failure_is_not_even_mentioned() -> None:
     assert story.tally == Tally(folded=1, due=2, delivered=1, superseded=1)
 
 
+def test_a_late_word_that_is_no_longer_true_is_followed_by_the_true_one() -> None:
+    # Heard: both fire; web is over.  The second result comes after web fires again, and after the flush that gave it up.
+    story = Story(PLAIN).fire("db", "web", lease=LONG)
+    story.answers["team"] = [Answer(), Answer(folded_after=6 * MINUTE), Answer()]
+    story.run(MINUTE).resolve("web").run(5 * MINUTE).fire("web", lease=LONG).run(HOUR)
+    assert story.told() == [
+        "0:00:30 team: db, web fire (first notification)",
+        "0:05:30 team: db fires; web resolved (some alerts resolved)",
+        "0:15:30 team: db, web fire (new alerts added)",
+    ]
+    assert (story.count(ReasonCode.SUPERSEDED), story.count(ReasonCode.LATE)) == (1, 1)
+
+
+def test_who_heard_of_it_late_hears_that_it_is_over() -> None:
+    story = Story(PLAIN).fire("db", lease=LONG)
+    story.answers["team"] = [Answer(folded_after=6 * MINUTE), Answer()]
+    story.run(MINUTE).resolve("db").run(HOUR)
+    assert story.told() == [
+        "0:00:30 team: db fires (first notification)",
+        "0:10:30 team: db resolved (all alerts resolved)",
+    ]
+    assert story.head.present == 0
+
+
+@pytest.mark.parametrize("answer", [Answer(is_delivered=False, folded_after=6 * MINUTE), LOST])
+def test_what_nobody_heard_of_is_over_in_silence(answer: Answer) -> None:
+    story = Story(PLAIN).fire("db", lease=LONG)
+    story.answers["team"] = [answer]
+    story.run(MINUTE).resolve("db").run(HOUR)
+    assert story.tally == Tally(folded=2, due=1, superseded=1)
+    assert (story.head.present, story.head.incident) == (0, None)
+
+
+def test_strict_forgets_what_came_late() -> None:
+    story = Story(PLAIN, is_strict=True).fire("db", lease=LONG)
+    story.answers["team"] = [Answer(folded_after=6 * MINUTE)]
+    story.run(MINUTE).resolve("db").run(HOUR)
+    assert story.told() == ["0:00:30 team: db fires (first notification)"]
+
+
 def test_a_delivery_under_way_is_not_doubled_on_a_narrow_grid() -> None:
     # A delivery has ten seconds, the grid two: the receiver hears of `web` once the first answer is in (TM-5).
     story = Story(configuration(wait="0s", interval="2s")).fire("db", lease=LONG)
