@@ -117,10 +117,8 @@ def _check_file(file: Path, options: argparse.Namespace, now: datetime) -> _Chec
 
 def _is_there(named: Outside, folder: Path) -> bool:
     match named.kind:
-        case Kind.TEMPLATE:
+        case Kind.TEMPLATE | Kind.FILE:
             return (folder / named.name).exists()
-        case Kind.FILE:
-            return Path(named.name).exists()
         case Kind.VARIABLE:
             return named.name in os.environ
 

@@ -148,7 +148,8 @@ def test_what_lies_outside_and_is_not_there_is_told(
         "route: {receiver: a}\n"
         "templates: [gone.tmpl, 'none*.tmpl']\n"
         "receivers:\n"
-        f"- {{name: a, webhook_configs: [{{url_file: {there}}}, {{url_file: {tmp_path}/gone}}],\n"
+        # A relative one counts from the folder of the file, as when it is used.
+        f"- {{name: a, webhook_configs: [{{url_file: {there}}}, {{url_file: {tmp_path}/gone}}, {{url_file: url}}],\n"
         "   slack_configs: [{api_url: '${env:TOCSIN_TEST_SET}'}, {api_url: '${env:TOCSIN_TEST_UNSET}'}]}\n"
     )
     assert cli.main(["check-config", str(file)]) == 0
