@@ -150,7 +150,7 @@ def settle(work: Working, result: Settled) -> None:
 
 
 def _settle_late(work: Working, log: NotificationLog, result: Settled) -> None:
-    """Fold what became of a delivery that was given up: whoever heard of it was told that, and perhaps as the last word.
+    """Fold what became of a delivery that was given up: whoever heard of it was told that, perhaps as the last word.
 
     Where both words differ, each alert is told anew that fires, and told to be over that does not: a page too many
     where the order cannot be known, but none too few.

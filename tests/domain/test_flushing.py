@@ -410,7 +410,7 @@ def test_a_late_failure_is_not_even_mentioned() -> None:
 
 
 def test_a_late_word_that_is_no_longer_true_is_followed_by_the_true_one() -> None:
-    # Heard: both fire; web is over.  The second result comes after web fires again, and after the flush that gave it up.
+    # Heard: both fire; web is over.  That result comes after web fires again, and after the flush that gave it up.
     story = Story(PLAIN).fire("db", "web", lease=LONG)
     story.answers["team"] = [Answer(), Answer(folded_after=6 * MINUTE), Answer()]
     story.run(MINUTE).resolve("web").run(5 * MINUTE).fire("web", lease=LONG).run(HOUR)
