@@ -35,6 +35,9 @@ class Alert:
     """Whether `ends_at` is the door's own `resolve_timeout` rather than the sender's word."""
     starts_text: str = ""
     ends_text: str = ""
+    origin: tuple[str, ...] = ()
+    """Which source sent it, `kind/key`, and then a line for each step of its enrichment; empty where it came by
+    Alertmanager's own API."""
 
     @property
     def lease(self) -> timedelta:

@@ -27,11 +27,17 @@ def fingerprint(labels: Labels) -> Fingerprint:
 
     Source: `LabelSet.Fingerprint` in prometheus/common, model/signature.go.
     """
-    parts: list[bytes] = []  # between them 0xFF, which cannot occur in UTF-8
+    parts: list[str] = []
     for name in sorted(labels):
-        parts += (name.encode(), labels[name].encode())
-    parts.append(b"")
-    return Fingerprint(f"{fnv1a_64(b'\xff'.join(parts)):016x}")
+        parts += (name, labels[name])
+    parts.append("")
+    # Between them stands 0xFF, which cannot occur in UTF-8.
+    text = "\0".join(parts)
+    if text.count("\0") < len(parts):
+        data = text.encode().replace(b"\0", b"\xff")
+    else:
+        data = b"\xff".join([part.encode() for part in parts])
+    return Fingerprint(f"{fnv1a_64(data):016x}")
 
 
 def label_order(labels: Labels) -> tuple[object, ...]:

@@ -3,22 +3,21 @@
 The page: https://prometheus.io/docs/alerting/latest/configuration/#webhook_config; the fields are those of
 notify/webhook/webhook.go and template/template.go of Alertmanager 0.25 to 0.34 (`alertmanager_webhook` reads them).
 
-Identity: the alert's own labels, as Alertmanager's fingerprint has it, and `source`.  The group (`groupKey`,
-`receiver`) is how the sender told of it and never part of the alert: one alert in two groups is one.  Their label
-`source`, if they have one, becomes `exported_source`.  `severity` is the word that the rule's author chose: it is in
-the labels of fired and resolved alike, and routes are written for it, so it is not translated here.
+Identity: the alert's own labels and nothing else, as Alertmanager's fingerprint has it.  Labels and annotations stay
+as they are: whoever puts Tocsin behind or in place of an Alertmanager keeps routes, silences and templates, and an
+alert that comes from both Prometheus and its Alertmanager is one.  The group (`groupKey`, `receiver`) is how the sender
+told of it and never part of the alert.  `severity` is the word that the rule's author chose, not translated here.
+
+An alert fires until its sender says that it is resolved, or no longer repeats it: see `UNTIL_REPEATED`.
 """
 
 from __future__ import annotations
 
-from domain.sources.alertmanager_webhook import read_webhook
-from domain.sources.bodies import check_size, instant_of, put_own, valid_names
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.alertmanager_webhook import parse_message
+from domain.sources.bodies import check_size, instant_of, outcome
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert
 
 KIND = "alertmanager"
-
-UNNAMED = "(unnamed)"
-"""The `alertname` of an alert that has none, which Alertmanager allows."""
 
 
 def read(payload: Payload, reception: Reception) -> Reading:
@@ -28,43 +27,26 @@ def read(payload: Payload, reception: Reception) -> Reading:
         RejectedError: It is no such payload, or none of version 4.
     """
     check_size(payload.body)
-    webhook = read_webhook(payload.body)
+    message = parse_message(payload.body)
+    lease = reception.lease(UNTIL_REPEATED)
     alerts = []
-    for _, alert in webhook.alerts:
-        labels = own_labels(alert.labels, KIND)
+    problems = []
+    for place, alert in enumerate(message.alerts or ()):
+        if not any(alert.labels.values()):
+            problems.append(f"alerts.{place}.labels: at least one label pair is expected")
+            continue
         alerts.append(
             make_alert(
                 reception,
-                labels,
-                described(alert.annotations or {}, labels["alertname"]),
+                alert.labels,
+                alert.annotations or {},
                 is_firing=alert.status == "firing",
+                lease=lease,
                 starts_at=instant_of(alert.startsAt),
                 ends_at=instant_of(alert.endsAt),
                 url=alert.generatorURL,
             )
         )
-    problems = []
-    if webhook.truncated:
-        problems.append(f"{webhook.truncated} more alerts were left out by the sender (max_alerts)")
-    return Reading(alerts, problems)
-
-
-def own_labels(labels: dict[str, str], kind: str) -> dict[str, str]:
-    """The sender's labels with ours: `source`, and `alertname` where they have none."""
-    if "" in labels.values():
-        labels = {name: text for name, text in labels.items() if text}
-    made = valid_names(labels)
-    if "alertname" not in made:
-        made["alertname"] = UNNAMED
-    put_own(made, "source", kind)
-    return made
-
-
-def described(annotations: dict[str, str], alertname: str) -> dict[str, str]:
-    """The sender's annotations with `summary` and `description`, which some rules call `title` and `message`."""
-    made = valid_names(annotations)
-    if not made.get("summary"):
-        made["summary"] = made.get("title") or alertname
-    if not made.get("description"):
-        made["description"] = made.get("message", "")
-    return made
+    if message.truncatedAlerts and alerts:
+        problems.append(f"{message.truncatedAlerts} more alerts were left out by the sender (max_alerts)")
+    return outcome(alerts, problems)

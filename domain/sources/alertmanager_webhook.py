@@ -47,7 +47,9 @@ class WebhookAlert(BaseModel):
     fingerprint: str | None = None
 
 
-class _Message(BaseModel):
+class Message(BaseModel):
+    """The whole payload; unknown fields are ignored."""
+
     model_config = ConfigDict(frozen=True, strict=True)
 
     version: str
@@ -60,7 +62,7 @@ class _Message(BaseModel):
     notification_reason: str = ""
 
 
-_MESSAGE = TypeAdapter(_Message)
+_MESSAGE = TypeAdapter(Message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +119,8 @@ def read_webhook(body: bytes) -> Webhook:
         TooLargeError: It is larger than what is taken.
         RejectedError: It is no such payload; the error names each fault.
     """
-    if len(body) > LARGEST_BODY_BYTES:
-        raise TooLargeError(f"the body has {len(body)} bytes; at most {LARGEST_BODY_BYTES} are taken")
-    try:
-        message = _MESSAGE.validate_json(body)
-    except ValidationError as error:
-        is_json = error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid"
-        refusal = RejectedError if is_json else UnreadableError
-        raise refusal(f"the body is not Alertmanager's webhook payload: {_faults(error)}") from None
-    if message.version != VERSION:
-        raise RejectedError(f"version {message.version[:20]!r} of the webhook payload is not known, only {VERSION!r}")
+    message = parse_message(body)
     alerts = message.alerts or []
-    if len(alerts) > MOST_ALERTS:
-        raise TooLargeError(f"the body holds {len(alerts)} alerts; at most {MOST_ALERTS} are taken: set max_alerts")
     starts = [_check_times(place, alert) for place, alert in enumerate(alerts)]
     return Webhook(
         receiver=_QUOTED.sub(r"\1", message.receiver),
@@ -143,6 +134,30 @@ def read_webhook(body: bytes) -> Webhook:
             (at for at, alert in zip(starts, alerts, strict=True) if at and alert.status == "firing"), default=None
         ),
     )
+
+
+def parse_message(body: bytes) -> Message:
+    """The payload by its shape and its version; times and fingerprints are texts.
+
+    Raises:
+        TooLargeError: It is larger than what is taken.
+        RejectedError: It is no such payload; the error names each fault.
+    """
+    if len(body) > LARGEST_BODY_BYTES:
+        raise TooLargeError(f"the body has {len(body)} bytes; at most {LARGEST_BODY_BYTES} are taken")
+    try:
+        message = _MESSAGE.validate_json(body)
+    except ValidationError as error:
+        is_json = error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid"
+        refusal = RejectedError if is_json else UnreadableError
+        raise refusal(f"the body is not Alertmanager's webhook payload: {_faults(error)}") from None
+    if message.version != VERSION:
+        raise RejectedError(f"version {message.version[:20]!r} of the webhook payload is not known, only {VERSION!r}")
+    if len(message.alerts or ()) > MOST_ALERTS:
+        raise TooLargeError(
+            f"the body holds {len(message.alerts or ())} alerts; at most {MOST_ALERTS} are taken: set max_alerts"
+        )
+    return message
 
 
 def _check_times(place: int, alert: WebhookAlert) -> datetime | None:

@@ -128,7 +128,7 @@ def valid_names(texts: Mapping[str, str]) -> dict[str, str]:
     for made, names in changed.items():
         for name in names:
             target = made
-            if len(names) > 1 or made in result:
+            if len(names) > 1 or made in result or len(name) > LONGEST_TEXT:
                 digest = sha256(name.encode("utf-8", "surrogatepass")).hexdigest()
                 target = f"{made}_{digest[:16]}"
             result[target] = texts[name]
@@ -136,9 +136,19 @@ def valid_names(texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def label_name(name: str) -> str:
-    """The name with `_` for each character that a label's name cannot have, and before a leading digit."""
+    """The name, cut, with `_` for each character that a label's name cannot have, and before a leading digit."""
     made = _INVALID.sub("_", name[:LONGEST_TEXT])
     return made if _VALID.fullmatch(made) else f"_{made}"
+
+
+def with_own(theirs: dict[str, str], own: Mapping[str, str]) -> dict[str, str]:
+    """The sender's labels with ours; one of theirs of our name becomes `exported_…`, also where ours is empty."""
+    if theirs.keys().isdisjoint(own):
+        return {**theirs, **own}
+    labels = dict(theirs)
+    for name, text in own.items():
+        put_own(labels, name, text)
+    return labels
 
 
 def put_own(labels: dict[str, str], name: str, text: str) -> None:
@@ -166,17 +176,29 @@ def text_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    return _encode(value)[: LONGEST_TEXT + 1]
+    if not isinstance(value, float):
+        try:
+            return ANYTHING.dump_json(value).decode()
+        except ValueError:  # a lone surrogate
+            pass
+    return _encode(value)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
 
 
 def plain(value: object) -> str:
-    """The text of a value that identifies: a text, a number, true or false; an object or an array is none of them."""
+    """The text of a value that identifies: a text, a number, true or false; an object or an array is none of them.
+
+    Neither are the infinities and what is no number, which some senders' JSON has.
+    """
     if isinstance(value, str):
         return value.strip()
-    return "" if value is None or isinstance(value, dict | list) else text_of(value)
+    if value is None or isinstance(value, dict | list):
+        return ""
+    if isinstance(value, float):
+        return repr(value) if isfinite(value) else ""
+    return text_of(value)
 
 
 def first_of(texts: Iterable[str]) -> str:
@@ -193,7 +215,16 @@ def instant_of(value: object) -> datetime | None:
     Go's zero time, and a date-time without an offset, which could be anywhere, count as no instant.
     """
     if isinstance(value, str):
-        return _read_instant(value) if 0 < len(value) <= _LONGEST_INSTANT else None
+        if not 0 < len(value) <= _LONGEST_INSTANT:
+            return None
+        if value[10:11] == "T" and value[16:17] == ":" and value[0] in "12":  # nearly always, in this century
+            try:
+                instant = datetime.fromisoformat(value)
+            except ValueError:
+                pass
+            else:
+                return instant if instant.tzinfo else None
+        return _read_instant(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _since_epoch(value)
     return None

@@ -11,7 +11,8 @@ Identity: `source`, `subject`, and `type` without the state that it ends in, so 
 `id` and `time` are new in each event.  `data.severity` may change while it fires and is the annotation `severity_now`.
 
 State: the last part of `type`, else the attribute `status`, else `data.status`, `data.state` or
-`data.monitorCondition`; an event that tells none of them fires until its lease is over.
+`data.monitorCondition`.  What is told to fire does so for `UNTIL_RESOLVED`, for whoever has a word for it has one for
+its end; an event that tells no state fires for the source's time to live, by default `TIME_TO_LIVE`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ import re
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Mapping
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -29,7 +32,6 @@ from domain.sources.bodies import (
     ANYTHING,
     check_count,
     check_size,
-    first_of,
     instant_of,
     outcome,
     parse,
@@ -37,8 +39,17 @@ from domain.sources.bodies import (
     put_own,
     text_of,
     valid_names,
+    with_own,
 )
-from domain.sources.reading import LONGEST_TEXT, Payload, Reading, Reception, make_alert
+from domain.sources.reading import (
+    LONGEST_TEXT,
+    TIME_TO_LIVE,
+    UNTIL_RESOLVED,
+    Payload,
+    Reading,
+    Reception,
+    make_alert,
+)
 
 KIND = "cloudevents"
 
@@ -85,6 +96,10 @@ RESOLVED = frozenset(
     {"cleared", "closed", "deactivated", "healthy", "inactive", "normal", "ok", "recovered", "resolved", "succeeded"}
     | {"up"}
 )
+
+_STATES = FIRING | RESOLVED
+_LABEL_ATTRIBUTES = frozenset({*ROUTED_ATTRIBUTES, "severity"})
+_LONGEST_KEPT = 200
 
 _REQUIRED = ("id", "source", "specversion", "type")
 _STRUCTURED = "application/cloudevents"
@@ -176,8 +191,12 @@ def _binary(attributes: dict[str, Any], kind: str, body: bytes) -> dict[str, Any
         return event
     if _JSON.match(kind):
         event["data"] = parse(ANYTHING, body, "what its content type says, JSON")
-    else:
-        event["data"] = body[: 4 * LONGEST_TEXT].decode("utf-8", "replace") if kind.startswith("text/") else None
+    elif kind.startswith("text/"):
+        event["data"] = body[: 4 * LONGEST_TEXT].decode("utf-8", "replace")
+    elif body.startswith(b"{"):
+        # The SDKs name no content type where the event names none, and some HTTP clients then name one of their own.
+        with suppress(UnreadableError):
+            event["data"] = parse(ANYTHING, body, "JSON")
     return event
 
 
@@ -188,7 +207,8 @@ def _read_one(event: Any, reception: Reception) -> Alert:
     if not isinstance(event, dict):
         raise ValueError("it is no JSON object")
     for name in _REQUIRED:
-        if not isinstance(event.get(name), str) or not event[name]:
+        text = event.get(name)
+        if not text or not isinstance(text, str):
             raise ValueError(f"{name}: a text that is not empty is expected")
     if event["specversion"] != VERSION:
         raise ValueError(f"specversion: {event['specversion'][:20]!r} found, {VERSION!r} expected")
@@ -197,15 +217,16 @@ def _read_one(event: Any, reception: Reception) -> Alert:
     stem, state = _split_type(event["type"])
     labels = _labels(event, fields, stem)
     at = instant_of(event.get("time"))
-    is_firing = _is_firing(state, event, fields)
+    told = _told_state(state, event, fields)
     return make_alert(
         reception,
         labels,
         _annotations(event, data, stem),
-        is_firing=is_firing,
+        is_firing=told is not False,
+        lease=UNTIL_RESOLVED if told else reception.lease(TIME_TO_LIVE),
         starts_at=instant_of(fields.get("startsAt")) or at,
         ends_at=instant_of(fields.get("endsAt")) or at,
-        url=first_of((_url(fields.get("url")), _url(fields.get("link")), _url(event["source"]))),
+        url=_url(fields.get("url")) or _url(fields.get("link")) or _url(event["source"]),
     )
 
 
@@ -224,13 +245,22 @@ def _data_of(event: Mapping[str, Any]) -> Any:
 
 def _split_type(type_: str) -> tuple[str, str]:
     """The type without its state, and the state; all of it and nothing where it does not end in one."""
+    return _split_kept(type_) if len(type_) <= _LONGEST_KEPT else _split(type_)
+
+
+def _split(type_: str) -> tuple[str, str]:
     match = _STATE.fullmatch(type_)
-    if match is None or (state := match["state"].lower()) not in FIRING | RESOLVED:
+    if match is None or (state := match["state"].lower()) not in _STATES:
         return type_, ""
     return match["stem"], state
 
 
-def _is_firing(state: str, event: Mapping[str, Any], fields: Mapping[str, Any]) -> bool:
+# Types are few.
+_split_kept = lru_cache(maxsize=1024)(_split)
+
+
+def _told_state(state: str, event: Mapping[str, Any], fields: Mapping[str, Any]) -> bool | None:
+    """Whether it fires; None where nothing tells."""
     words = (state, event.get("status"), fields.get("status"), fields.get("state"), fields.get("monitorCondition"))
     for word in words:
         said = word.lower() if isinstance(word, str) else ""
@@ -238,7 +268,7 @@ def _is_firing(state: str, event: Mapping[str, Any], fields: Mapping[str, Any]) 
             return False
         if said in FIRING:
             return True
-    return True
+    return None
 
 
 def _labels(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> dict[str, str]:
@@ -254,11 +284,9 @@ def _labels(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> d
         "event_source": event["source"],
         "subject": plain(event.get("subject")),
     }
-    for name, text in own.items():
-        # Also where there is no subject: a label must not pass for one.
-        put_own(labels, name, text)
-    for name in (*ROUTED_ATTRIBUTES, "severity"):
-        if text := plain(event.get(name)):
+    labels = with_own(labels, own)
+    for name in _LABEL_ATTRIBUTES & event.keys():
+        if text := plain(event[name]):
             put_own(labels, name, text)
     if word := labels.get("severity"):
         labels["severity"] = SEVERITIES.get(word.lower(), word)
@@ -268,30 +296,25 @@ def _labels(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> d
 def _annotations(event: Mapping[str, Any], data: Any, stem: str) -> dict[str, str]:
     fields = data if isinstance(data, dict) else {}
     sent = fields.get("annotations")
-    annotations = (
-        valid_names({name: text_of(value) for name, value in list(sent.items())[:_MOST_LABELS]})
-        if isinstance(sent, dict)
-        else {}
-    )
+    theirs = {}
+    if isinstance(sent, dict):
+        found = {name: text for name, value in list(sent.items())[:_MOST_LABELS] if (text := text_of(value))}
+        theirs = valid_names(found)
+    get = fields.get
     subject = plain(event.get("subject"))
-    told = {
-        "summary": first_of(
-            (plain(fields.get("summary")), plain(fields.get("title")), f"{stem}: {subject}" if subject else stem)
-        ),
-        "description": first_of(
-            (plain(fields.get("description")), plain(fields.get("message")), data if isinstance(data, str) else "")
-        ),
-        "runbook_url": plain(fields.get("runbook_url")),
-        "dashboard_url": plain(fields.get("dashboard_url")),
-        "value": text_of(fields.get("value")),
-        "severity_now": plain(fields.get("severity")),
+    usual = f"{stem}: {subject}" if subject else stem
+    text = data if isinstance(data, str) else ""
+    return {
+        "summary": plain(get("summary")) or plain(get("title")) or usual,
+        "description": plain(get("description")) or plain(get("message")) or text,
+        "runbook_url": plain(get("runbook_url")),
+        "dashboard_url": plain(get("dashboard_url")),
+        "value": text_of(get("value")),
+        "severity_now": plain(get("severity")),
         "event_id": event["id"],
         "dataschema": plain(event.get("dataschema")),
+        **theirs,
     }
-    for name, text in told.items():
-        if text and not annotations.get(name):
-            annotations[name] = text
-    return annotations
 
 
 def _url(value: Any) -> str:

@@ -20,20 +20,24 @@ label.  Where the scope is missing, the host.  Not `$AGGREG_KEY`, which no page 
 hold values (`{{value}}`): `alertname` is the monitor's tag `alertname` if it has one, else `Datadog monitor <id>`.  Of
 the other tags `env`, `service` and `team` are labels; all are in the annotation `tags`, for a host's tags do change
 while something fires (`version`, after the rollback).  `severity` is the monitor's priority; a monitor without one has
-no such label, for Triggered and Warn alternate while it fires.
+no such label, for Triggered and Warn alternate while it fires.  IDs count within Datadog itself, not for each customer,
+so the source's key is not part of it.
+
+A monitor tells once that it triggers and once that it recovers, so an alert fires for `UNTIL_RESOLVED`, or for the
+source's time to live.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from domain.errors import RejectedError
 from domain.quoting import quote
-from domain.sources.bodies import first_of, instant_of
-from domain.sources.pairs import cut_url, gather, labelled, parse_object, plain
+from domain.sources.bodies import first_of, instant_of, plain
+from domain.sources.pairs import cut_url, gather, labelled, parse_object
 from domain.sources.reading import Payload, Reading, Reception, make_alert
 
 KIND = "datadog"
@@ -74,8 +78,8 @@ def read(payload: Payload, reception: Reception) -> Reading:
     name = parts["name"].strip() or title
     if not monitor and not name:
         raise RejectedError("nothing says which monitor it is about: have the template send alert_id: $ALERT_ID")
-    scope = gather(_tags(_first(fields, "alertscope", "scope", "scopes") or parts["scope"]))
-    tags = gather(_tags(_first(fields, "tags", "eventtags")))
+    scope = _tags_of(_first(fields, "alertscope", "scope", "scopes") or parts["scope"])
+    tags = _tags_of(_first(fields, "tags", "eventtags"))
     priority = first_of(
         text.lower()
         for text in (_first(fields, "alertpriority", "severity"), parts["priority"], fields.get("priority", ""))
@@ -88,7 +92,8 @@ def read(payload: Payload, reception: Reception) -> Reading:
         "monitor_id": monitor,
         "org_id": _first(fields, "orgid"),
     }
-    theirs = {tag: tags[tag] for tag in _ROUTED_TAGS if tag in tags} | scope
+    theirs = {tag: tags[tag] for tag in _ROUTED_TAGS if tag in tags}
+    theirs.update(scope)
     if not scope and (host := _first(fields, "hostname", "host")):
         theirs["host"] = host
     annotations = {
@@ -125,8 +130,13 @@ def _fields(body: dict[str, Any]) -> dict[str, str]:
     """The payload's texts by the letters and digits of their names; those at the top count first."""
     fields: dict[str, str] = {}
     for name, value in body.items():
-        if not isinstance(value, dict):
+        if isinstance(value, str):
+            if (text := value.strip()) and text[0] != "$":
+                fields.setdefault(_letters(name[:100]), text)
+        elif not isinstance(value, dict):
             _put(fields, name, _joined(value))
+    if len(fields) > MOST_FIELDS:
+        raise RejectedError(f"the notification has more than {MOST_FIELDS} fields")
     for outer, value in body.items():
         if isinstance(value, dict):
             for name, inner in value.items():
@@ -160,6 +170,22 @@ def _first(fields: dict[str, str], *names: str) -> str:
         if text := fields.get(name):
             return text
     return ""
+
+
+def _tags_of(text: str) -> Mapping[str, str]:
+    if not text:
+        return {}
+    return _read_kept(text) if len(text) <= _LONGEST_KEPT else _read_tags(text)
+
+
+def _read_tags(text: str) -> Mapping[str, str]:
+    return gather(_tags(text))
+
+
+# A monitor's notifications have the same tags, and so have a host's.
+_read_kept = lru_cache(maxsize=1024)(_read_tags)
+_LONGEST_KEPT = 2_000
+"""In characters: what is cached must not hold a thousand long texts."""
 
 
 def _tags(text: str) -> Iterator[tuple[str, str]]:

@@ -11,7 +11,8 @@ Nobody but the user writes these bodies: Kibana and Watcher render a template.  
 3. **Watcher's** execution context, `{"payload": {{#toJson}}ctx{{/toJson}}}`, also under `ctx`, also as a text.
    https://www.elastic.co/docs/explore-analyze/alerts-cases/watcher/how-watcher-works
 
-Identity: the rule (its id and space) and `alert.id`, in documents `kibana.alert.instance.id`, which is the same each
+Identity: `source_key`, for rules and watches keep their ids where they are copied from one cluster to another, the rule
+(its id and space) and `alert.id`, in documents `kibana.alert.instance.id`, which is the same each
 time the rule finds the same host or group; the alert's UUID is new at each occurrence and no label.  The action group
 is how bad it is now and changes until it is `recovered`, so a rule without a severity of its own has the label
 `severity` only by a tag, `severity: high`.  Detection rules of Elastic Security have no instances, and nothing
@@ -19,6 +20,9 @@ resolves what they find: their identity is the rule and whom it is about (host, 
 document's UUID, which is made from the event.  The watch is all the identity that Watcher has; its metadata are
 written by the watch's author.  Tags of the form `key: value` or `key=value` become labels; changing a rule's name or
 tags while it fires makes another alert.
+
+A rule tells that it recovers, so its alerts fire for `UNTIL_RESOLVED`.  Nobody resolves a detection, and a watch only
+says that its condition is met: those fire for the source's time to live, by default `TIME_TO_LIVE`.
 """
 
 from __future__ import annotations
@@ -42,7 +46,7 @@ from domain.sources.bodies import (
     put_own,
     valid_names,
 )
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
 
 KIND = "elastic"
 
@@ -64,7 +68,8 @@ _EXPECTED = "one of: a rule action's `rule` and `alert`, documents with `kibana.
 _TAG = re.compile(r"(?P<name>[A-Za-z_][\w.-]{0,100})\s*[:=]\s*(?P<text>(?!//)\S.{0,500})", re.ASCII)
 _TAGS_READ = 100
 _OWN = frozenset(
-    {"alertname", "source", "severity", "rule_id", "alert_id", "space", "host", "user", "source_ip", "watch_id"}
+    {"alertname", "source", "source_key", "severity", "rule_id", "alert_id", "space", "host", "user", "source_ip"}
+    | {"watch_id"}
 )
 _BETWEEN = " \t\r\n,"
 _GAP = re.compile(f"[{_BETWEEN}]*")
@@ -99,20 +104,19 @@ class _Fields:
 
     def __call__(self, path: str) -> Any:
         """What stands at the path, or None."""
-        found = self._object.get(path)
-        if found is not None:
-            return found
         if self._is_dotted:
-            return _find(self._object, path)
+            found = self._object.get(path)
+            return _find(self._object, path) if found is None else found
         # Mostly nothing is dotted, or all of it.
         value: Any = self._object
-        for count, (name, rest) in enumerate(_parts(path)):
-            if not isinstance(value, dict):
-                return None
-            if count and rest in value:
-                return value[rest]
+        rest = path
+        while True:
+            name, _, rest = rest.partition(".")
             value = value.get(name)
-        return value
+            if not rest or not isinstance(value, dict):
+                return None if rest else value
+            if rest in value:
+                return value[rest]
 
     def text(self, *paths: str) -> str:
         """The first text or number that stands at one of the paths; of a list, its first."""
@@ -122,16 +126,9 @@ class _Fields:
                 continue
             if isinstance(value, list) and value:
                 value = value[0]
-            if text := plain(value):
+            if text := value.strip() if isinstance(value, str) else plain(value):
                 return text
         return ""
-
-
-@lru_cache(maxsize=1024)
-def _parts(path: str) -> tuple[tuple[str, str], ...]:
-    """The names of a path, each with the path from it on."""
-    names = path.split(".")
-    return tuple((name, ".".join(names[at:])) for at, name in enumerate(names))
 
 
 def _find(value: Any, path: str) -> Any:
@@ -285,18 +282,22 @@ def _read_action(fields: _Fields, status: str, reception: Reception) -> Alert:
         alert = fields.text("alert.uuid")
     if not rule or not alert:
         raise ValueError("rule.id and alert.id are expected: without them no two alerts can be told apart")
-    group = first_of((status, fields.text("alert.actionGroup"), fields.text("alert.actionGroupName")))
-    words = {status, fields.text("alert.actionGroup"), fields.text("alert.actionGroupName")}
-    is_firing = not {word.lower() for word in words} & _RECOVERED
+    words = (status, fields.text("alert.actionGroup"), fields.text("alert.actionGroupName"))
+    is_firing = _RECOVERED.isdisjoint([word.lower() for word in words])
     name = fields.text("rule.name") or rule
     labels = _labels(
-        name, fields("rule.tags"), rule_id=rule, alert_id=alert, space=fields.text("rule.spaceId", "rule.space_id")
+        name,
+        fields("rule.tags"),
+        source_key=reception.key,
+        rule_id=rule,
+        alert_id=alert,
+        space=fields.text("rule.spaceId", "rule.space_id"),
     )
     at = instant_of(fields.text("context.timestamp", "date"))
     annotations = {
-        "summary": first_of((fields.text("context.title"), f"{name}: {alert}")),
-        "description": first_of((fields.text("context.reason"), fields.text("context.message"))),
-        "action_group": group,
+        "summary": fields.text("context.title") or f"{name}: {alert}",
+        "description": fields.text("context.reason") or fields.text("context.message"),
+        "action_group": first_of(words),
         "value": fields.text("context.value"),
         "dashboard_url": fields.text("context.alertDetailsUrl", "context.viewInAppUrl", "context.link"),
         "runbook_url": fields.text("context.runbookUrl", "rule.params.runbook_url"),
@@ -306,6 +307,7 @@ def _read_action(fields: _Fields, status: str, reception: Reception) -> Alert:
         labels,
         annotations,
         is_firing=is_firing,
+        lease=UNTIL_RESOLVED,
         # `date` is when the action was scheduled, the same for what has fired for hours.
         starts_at=None if is_firing else at,
         ends_at=at,
@@ -335,7 +337,7 @@ def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
             about = {"alert_id": fields.text("kibana.alert.uuid")}
             if not about["alert_id"]:
                 raise ValueError("kibana.alert.instance.id or kibana.alert.uuid is expected")
-    state = first_of((fields.text("kibana.alert.status"), status)).lower()
+    state = (fields.text("kibana.alert.status") or status).lower()
     is_over = fields.text("kibana.alert.workflow_status").lower() == "closed"
     is_firing = status != "recovered" and state not in _RECOVERED and not is_over
     # A rule may raise an event's severity by mapping; the rule's own is the same for all that it finds.
@@ -345,13 +347,14 @@ def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
     labels = _labels(
         name,
         fields("rule.tags") if tags is None else tags,
+        source_key=reception.key,
         rule_id=rule,
         space=space,
         severity=SEVERITIES.get(severity or (now if is_detection else ""), ""),
         **about,
     )
     annotations = {
-        "summary": first_of((fields.text("kibana.alert.reason"), name)),
+        "summary": fields.text("kibana.alert.reason") or name,
         "description": fields.text("kibana.alert.rule.description", "kibana.alert.rule.parameters.description"),
         "severity_now": now,
         "risk_score": fields.text("kibana.alert.risk_score"),
@@ -365,6 +368,7 @@ def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
         labels,
         annotations,
         is_firing=is_firing,
+        lease=reception.lease(TIME_TO_LIVE) if is_detection else UNTIL_RESOLVED,
         starts_at=instant_of(fields.text("kibana.alert.start", "kibana.alert.original_time", "@timestamp")),
         ends_at=instant_of(fields.text("kibana.alert.end")),
         url=fields.text("kibana.alert.url", "rule.url"),
@@ -383,6 +387,7 @@ def _read_watch(fields: _Fields, status: str, reception: Reception) -> Alert:
     labels = _labels(
         name,
         fields("metadata.tags"),
+        source_key=reception.key,
         watch_id=watch,
         severity=SEVERITIES.get(fields.text("metadata.severity").lower(), ""),
     )
@@ -391,13 +396,14 @@ def _read_watch(fields: _Fields, status: str, reception: Reception) -> Alert:
             put_own(labels, key, text)
     at = instant_of(fields.text("trigger.triggered_time", "execution_time"))
     annotations = {
-        "summary": first_of((fields.text("metadata.summary"), name)),
+        "summary": fields.text("metadata.summary") or name,
         "description": fields.text("metadata.description", "metadata.message"),
         "value": fields.text("payload.hits.total.value", "payload.hits.total"),
         "runbook_url": fields.text("metadata.runbook_url"),
         "dashboard_url": fields.text("metadata.dashboard_url"),
     }
-    return make_alert(reception, labels, annotations, is_firing=is_firing, starts_at=at, ends_at=at)
+    lease = reception.lease(TIME_TO_LIVE)
+    return make_alert(reception, labels, annotations, is_firing=is_firing, lease=lease, starts_at=at, ends_at=at)
 
 
 # --- labels ---------------------------------------------------------------------------------------------------------
@@ -415,17 +421,27 @@ def _labels(name: str, tags: Any, **identity: str) -> dict[str, str]:
     for key in labels.keys() & _OWN:
         put_own(labels, key, "")
     labels.update(identity, alertname=name, source=KIND, severity=identity.get("severity") or told)
-    return {key: text for key, text in labels.items() if text}
+    return labels
 
 
 def _tag_labels(tags: list[Any]) -> dict[str, str]:
+    said = tuple([text for tag in tags[:_TAGS_READ] if isinstance(tag, str) and (text := tag.strip())])
+    return dict(_read_kept(said) if sum(map(len, said)) <= _LONGEST_KEPT else _read_tags(said))
+
+
+def _read_tags(tags: tuple[str, ...]) -> dict[str, str]:
     texts: dict[str, set[str]] = {}
-    for tag in tags[:_TAGS_READ]:
-        if isinstance(tag, str) and (said := tag.strip()):
-            match = _TAG.fullmatch(said)
-            key, text = match.groups() if match else ("tags", said)
-            texts.setdefault(key, set()).add(text)
+    for tag in tags:
+        match = _TAG.fullmatch(tag)
+        key, text = match.groups() if match else ("tags", tag)
+        texts.setdefault(key, set()).add(text)
     return valid_names({key: ",".join(sorted(found)) for key, found in texts.items()})
+
+
+# All alerts of a rule have its tags.
+_read_kept = lru_cache(maxsize=1024)(_read_tags)
+_LONGEST_KEPT = 2_000
+"""In characters: what is cached must not hold a thousand long texts."""
 
 
 def _is_url(text: str) -> bool:

@@ -4,13 +4,16 @@ The pages: https://grafana.com/docs/grafana/latest/alerting/configure-notificati
 for the body, and `ExtendedAlert` in grafana/alerting, templates/template_data.go, for `ruleUID` and `orgId` of each
 alert, which the page does not name.  The HMAC of the body is the door's affair.
 
-Identity: the labels that Grafana shows, with `org_id` and `rule_uid`.  Grafana's own fingerprint also counts labels
+Identity: the labels that Grafana shows, with `org_id`, `rule_uid` and `source_key`: of rules that are provisioned, two
+Grafanas have the same UIDs and the same labels.  Grafana's own fingerprint also counts labels
 that it does not show, the rule's UID among them, so two rules of one name in two folders would be one without it; an
 older Grafana tells the UID in `generatorURL` only.  `DatasourceNoData` and `DatasourceError` are alerts of their own
 there and so here.  `severity` is a label that the rule's author chose, equal in fired and resolved, and not translated.
 
 Grafana's legacy alerting (`ruleId`, `evalMatches`; removed in version 11) is refused: its resolved message does not
 say which series it is about.
+
+An alert fires until Grafana says that it is resolved, or no longer repeats it: see `UNTIL_REPEATED`.
 """
 
 from __future__ import annotations
@@ -21,11 +24,13 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter
 
 from domain.alerts import Alert
-from domain.sources.alertmanager import described, own_labels
-from domain.sources.bodies import check_count, instant_of, outcome, parse, put_own, text_of
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.bodies import check_count, instant_of, outcome, parse, text_of, valid_names, with_own
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert
 
 KIND = "grafana"
+
+UNNAMED = "(unnamed)"
+"""The `alertname` of an alert that has none."""
 
 _RULE = re.compile(r"/alerting/(?:grafana/)?(?P<uid>[A-Za-z0-9_-]{1,64})/(?:view|edit)(?:[?#]|$)")
 
@@ -85,13 +90,23 @@ def read(payload: Payload, reception: Reception) -> Reading:
 
 
 def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
-    labels = own_labels(found.labels, KIND)
+    sent = found.labels
+    if "" in sent.values():
+        sent = {name: text for name, text in sent.items() if text}
+    labels = valid_names(sent)
+    name = labels.setdefault("alertname", UNNAMED)
     org = org_id if found.orgId is None else found.orgId
-    if org is not None:
-        put_own(labels, "org_id", text_of(org))
-    if uid := found.ruleUID or _uid_of(found.generatorURL):
-        put_own(labels, "rule_uid", uid)
-    annotations = described(found.annotations or {}, labels["alertname"])
+    own = {
+        "source": KIND,
+        "source_key": reception.key,
+        "org_id": "" if org is None else str(org),
+        "rule_uid": found.ruleUID or _uid_of(found.generatorURL),
+    }
+    annotations = valid_names(found.annotations) if found.annotations else {}
+    if not annotations.get("summary"):
+        annotations["summary"] = annotations.get("title") or name
+    if not annotations.get("description"):
+        annotations["description"] = annotations.get("message", "")
     for name, text in (
         ("dashboard_url", found.dashboardURL),
         ("panel_url", found.panelURL),
@@ -103,9 +118,10 @@ def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
             annotations.setdefault(name, text)
     return make_alert(
         reception,
-        labels,
+        with_own(labels, own),
         annotations,
         is_firing=found.status == "firing",
+        lease=reception.lease(UNTIL_REPEATED),
         starts_at=instant_of(found.startsAt),
         ends_at=instant_of(found.endsAt),
         url=found.generatorURL,

@@ -6,10 +6,15 @@ PagerDuty/api-schema.  Where PagerDuty answers 400, this refuses.
 Identity: `dedup_key` and which source it came to (PagerDuty's routing key), and nothing else, because the key is all
 that an acknowledgement and a resolve carry: PagerDuty itself folds every trigger of one key into one alert, whatever
 its severity, source or text.  So those are annotations: a label of theirs would keep a resolve from closing anything.
-`PagerdutyEvent.details` names them as labels for a caller that remembers what it made of a key's first trigger.
+`PagerdutyEvent.details` names them as labels for a caller that remembers what it made of a key's first trigger.  So no
+route can ask for the severity of such an alert; who must route by it sends each severity to a source of its own, and
+routes by the label `integration`, which is the source's key.
 
 A trigger without a key opens an alert that nobody can resolve by key; it gets the one that the caller proposes, which
 the answer must tell the sender.
+
+An event is sent once, so an alert fires for `UNTIL_RESOLVED`, or for the source's time to live: PagerDuty's services
+may be set to resolve by themselves (auto-resolution), and nothing in an event says so.
 """
 
 from __future__ import annotations
@@ -100,8 +105,13 @@ def read(payload: Payload, reception: Reception) -> Reading:
     Raises:
         RejectedError: It is no such event.
     """
-    event = read_event(payload, reception, sha256(payload.body).hexdigest()[:32])
+    event = read_event(payload, reception, new_key_of(payload))
     return Reading([] if event.alert is None else [event.alert], event.problems)
+
+
+def new_key_of(payload: Payload) -> str:
+    """The `dedup_key` of a trigger that has none."""
+    return sha256(payload.body).hexdigest()[:32]
 
 
 def read_event(payload: Payload, reception: Reception, new_key: str) -> PagerdutyEvent:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from math import isfinite
 from typing import Any
 
 from domain.errors import RejectedError
-from domain.sources import bodies
-from domain.sources.bodies import ANYTHING, parse, put_own, valid_names
+from domain.sources.bodies import ANYTHING, parse, plain, put_own, valid_names, with_own
 
 MOST_PAIRS = 500
 """Of one alert: real ones have ten.  What identifies is refused beyond it, for cutting it would merge alerts."""
@@ -35,16 +33,22 @@ def gather(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
 
 
 def labelled(own: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
-    """Labels of both; a name of theirs that is also ours becomes `exported_…`, unless both say the same."""
-    labels = valid_names(theirs) if theirs else {}
+    """Labels of both; a name of theirs that is also ours becomes `exported_…`, whatever both say.
+
+    Otherwise an alert whose label equals ours, and one that lacks it, would be one.
+    """
+    return with_own(valid_names(theirs), own) if theirs else dict(own)
+
+
+def annotated(own: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, str]:
+    """Annotations of both, which identify nothing: those that say what ours say are left out."""
+    if not theirs:
+        return dict(own)
+    annotations = valid_names(theirs)
     for name, text in own.items():
-        if not text:
-            continue
-        if name in labels and labels[name] != text:
-            put_own(labels, name, text)
-        else:
-            labels[name] = text
-    return labels
+        if text and annotations.get(name) != text:
+            put_own(annotations, name, text)
+    return annotations
 
 
 # --- fields of whatever type they came --------------------------------------------------------------------------------
@@ -63,17 +67,6 @@ def parse_object(body: bytes, expected: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise RejectedError(f"the body is not {expected}: expected an object")
     return value
-
-
-def plain(value: object) -> str:
-    """As `bodies.plain`, and quicker for texts and numbers, of which a payload has some thirty; no number is empty."""
-    if isinstance(value, str):
-        return value.strip()
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return repr(value) if isfinite(value) else ""
-    return bodies.plain(value)
 
 
 def mapping(value: object) -> dict[str, Any]:

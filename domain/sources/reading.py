@@ -5,18 +5,37 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from hashlib import sha256
 
 from domain.alerts import Alert, later
 from domain.labels import fingerprint
+from domain.values import value
 
 LONGEST_TEXT = 10_000
-"""Characters of a label or annotation that are kept; more is cut, and ends in `…`."""
+"""Characters of a label or annotation that are kept; what is longer ends in `…` and its hash."""
+
+UNTIL_RESOLVED = timedelta(days=30)
+"""How long an alert fires whose sender says once that it fires and once that it is over.
+
+No end at all would keep for ever what can never be resolved, because its machine is gone, or because the message got
+lost.
+"""
+
+UNTIL_REPEATED = timedelta(days=6)
+"""How long an alert fires whose sender says so again and again, at intervals that its user sets.
+
+Alertmanager and Grafana tell of what still fires after repeat_interval, but at the latest when they forget that they
+did, after five days: https://prometheus.io/docs/alerting/latest/configuration/#route.
+"""
+
+TIME_TO_LIVE = timedelta(hours=24)
+"""How long an alert fires that nobody will resolve, unless the source says otherwise."""
 
 SEVERITIES = ("critical", "high", "warning", "info", "low")
 """What the label `severity` says, from the worst; each format maps its own words to these."""
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Payload:
     """One request, or one message, as it came."""
 
@@ -32,11 +51,17 @@ class Reception:
     key: str
     """Which of the sources of this kind sent it: the last part of its address."""
     received_at: datetime
-    lease: timedelta
-    """How long an alert fires that nobody resolves or sends again: `resolve_timeout`, or the source's time to live."""
+    time_to_live: timedelta | None = None
+    """How long an alert of this source fires that nobody resolves or sends again; None for what its format says."""
+    origin: tuple[str, ...] = ()
+    """What the alerts' own is: which source sent them."""
+
+    def lease(self, usual: timedelta) -> timedelta:
+        """How long such an alert fires, where the format says `usual`."""
+        return self.time_to_live or usual
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class Reading:
     """The alerts of one payload that are right, and what is wrong with the others."""
 
@@ -59,6 +84,7 @@ def make_alert(
     annotations: Mapping[str, str],
     *,
     is_firing: bool,
+    lease: timedelta | None = None,
     starts_at: datetime | None = None,
     ends_at: datetime | None = None,
     url: str = "",
@@ -66,31 +92,45 @@ def make_alert(
     """The alert that a report of a format without leases stands for.
 
     Args:
-        reception: When it came, and for how long a firing one counts.
+        reception: When it came, from which source.
         labels: What identifies it, and nothing else; empty ones are left out (FP-3).  Must have `alertname`.
         annotations: What describes it; empty ones are left out.
         is_firing: Whether the sender says that it fires.
+        lease: For how long it does; by default as long as the source says, or `UNTIL_RESOLVED`.
         starts_at: Since when, by the sender; by default when it came.
         ends_at: When it ended, by the sender, where it has; by default when it came.
-        url: Where the sender shows it.
+        url: Where the sender shows it; left out where it is longer than any text.
     """
-    kept = {name: _cut(text) for name, text in labels.items() if text}
-    started = starts_at or reception.received_at
+    received_at = reception.received_at
     if is_firing:
-        end, is_timeout = later(reception.received_at, reception.lease), True
+        ended = later(received_at, lease or reception.lease(UNTIL_RESOLVED))
     else:
-        end, is_timeout = min(ends_at or reception.received_at, reception.received_at), False
+        ended = received_at if ends_at is None or ends_at > received_at else ends_at
+    started = received_at if starts_at is None else starts_at
+    kept = _kept(labels)
     return Alert(
-        fingerprint=fingerprint(kept),
-        labels=kept,
-        annotations={name: _cut(text) for name, text in annotations.items() if text},
-        starts_at=min(started, end),
-        ends_at=end,
-        received_at=reception.received_at,
-        generator_url=url,
-        is_timeout=is_timeout,
+        fingerprint(kept),
+        kept,
+        _kept(annotations),
+        ended if started > ended else started,
+        ended,
+        received_at,
+        url if len(url) <= LONGEST_TEXT else "",
+        is_firing,  # so its end is ours
+        origin=reception.origin,
     )
 
 
+def _kept(texts: Mapping[str, str]) -> dict[str, str]:
+    """Those that are not empty; a long one ends in its own hash, so that two that begin alike stay two."""
+    kept = {name: text for name, text in texts.items() if text}
+    if sum(map(len, kept.values())) > LONGEST_TEXT:
+        return {name: _cut(text) for name, text in kept.items()}
+    return kept
+
+
 def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 1] + "…"
+    if len(text) <= LONGEST_TEXT:
+        return text
+    digest = sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return f"{text[: LONGEST_TEXT - 33]}…{digest}"

@@ -14,20 +14,23 @@ Identity of a metric alert: the instance, the rule's ID, its name, projects and 
 alternate while it fires, so `severity` is an annotation here as well.
 
 An archived issue is over until Sentry says `unresolved` again.  Rules alone never resolve: for that the integration
-must have the webhook `issue` switched on.
+must have the webhook `issue` switched on.  So what a rule or an error tells fires for the source's time to live, by
+default `TIME_TO_LIVE` after the last message; what an issue or a metric alert tells, for `UNTIL_RESOLVED`.  The younger
+message counts: who has both sets a time to live as long as that.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from domain.errors import RejectedError
 from domain.quoting import quote
-from domain.sources.bodies import first_of, instant_of
-from domain.sources.pairs import cut_url, elements, mapping, parse_object, plain, texts
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.bodies import instant_of, plain
+from domain.sources.pairs import cut_url, elements, mapping, parse_object, texts
+from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
 
 KIND = "sentry"
 
@@ -95,7 +98,15 @@ def _read_event(event: dict[str, Any], data: dict[str, Any], reception: Receptio
     }
     started = instant_of(event.get("datetime")) or instant_of(event.get("timestamp"))
     url = cut_url(event.get("web_url"))
-    return Reading((make_alert(reception, labels, annotations, is_firing=True, starts_at=started, url=url),))
+    return _fired(reception, labels, annotations, started, url)
+
+
+def _fired(
+    reception: Reception, labels: dict[str, str], annotations: dict[str, str], started: datetime | None, url: str
+) -> Reading:
+    lease = reception.lease(TIME_TO_LIVE)
+    alert = make_alert(reception, labels, annotations, is_firing=True, lease=lease, starts_at=started, url=url)
+    return Reading((alert,))
 
 
 def _read_issue(action: str, issue: dict[str, Any], reception: Reception) -> Reading:
@@ -120,7 +131,10 @@ def _read_issue(action: str, issue: dict[str, Any], reception: Reception) -> Rea
     # What comes back has been quiet since: it starts anew.
     started = instant_of(issue.get("lastSeen" if action == "unresolved" else "firstSeen"))
     url = cut_url(issue.get("web_url")) or cut_url(issue.get("permalink"))
-    return Reading((make_alert(reception, labels, annotations, is_firing=is_firing, starts_at=started, url=url),))
+    alert = make_alert(
+        reception, labels, annotations, is_firing=is_firing, lease=UNTIL_RESOLVED, starts_at=started, url=url
+    )
+    return Reading((alert,))
 
 
 def _read_legacy(body: dict[str, Any], reception: Reception) -> Reading:
@@ -136,8 +150,7 @@ def _read_legacy(body: dict[str, Any], reception: Reception) -> Reading:
         "environment": plain(event.get("environment")),
         "tags": _shown(event.get("tags")),
     }
-    started, url = instant_of(event.get("timestamp")), cut_url(body.get("url"))
-    return Reading((make_alert(reception, labels, annotations, is_firing=True, starts_at=started, url=url),))
+    return _fired(reception, labels, annotations, instant_of(event.get("timestamp")), cut_url(body.get("url")))
 
 
 def _issue_labels(issue: str, project: str, *api_urls: object) -> dict[str, str]:
@@ -156,8 +169,8 @@ def _told(said: Mapping[str, Any]) -> dict[str, str]:
     """The annotations of what events and issues both say."""
     level = plain(said.get("level")).lower()
     metadata = mapping(said.get("metadata"))
-    message = first_of((plain(said.get("message")), plain(metadata.get("value"))))
-    title = first_of((plain(said.get("title")), plain(metadata.get("title")), message))
+    message = plain(said.get("message")) or plain(metadata.get("value"))
+    title = plain(said.get("title")) or plain(metadata.get("title")) or message
     culprit = plain(said.get("culprit"))
     return {
         "summary": title,
@@ -213,6 +226,7 @@ def _read_metric(action: str, metric: dict[str, Any], data: dict[str, Any], rece
         labels,
         annotations,
         is_firing=is_firing,
+        lease=UNTIL_RESOLVED,
         starts_at=instant_of(metric.get("date_started")) or instant_of(metric.get("date_detected")),
         ends_at=instant_of(metric.get("date_closed")),
         url=cut_url(data.get("web_url")),

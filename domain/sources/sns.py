@@ -12,6 +12,9 @@ Identity: the alarm's account, region and name, which are its ARN, and what it w
 Of an alarm over many time series each contributor fires and resolves for itself: its ID and its attributes count too.
 CloudWatch knows no severity, so there is no such label.  ALARM fires, OK is over; INSUFFICIENT_DATA is told only to
 whoever asked to hear of it (`InsufficientDataActions`), so it fires: the same alert as ALARM, which OK ends.
+
+An alarm tells of each change of its state once, so an alert fires for `UNTIL_RESOLVED`, or for the source's time to
+live: an alarm that has no `OKActions` never says that it is over.
 """
 
 from __future__ import annotations
@@ -26,9 +29,10 @@ from urllib.parse import quote as percent_encode
 from domain.alerts import Alert
 from domain.errors import RejectedError
 from domain.quoting import quote
-from domain.sources.bodies import first_of, instant_of
-from domain.sources.pairs import elements, gather, labelled, mapping, parse_object, plain
+from domain.sources.bodies import instant_of, plain
+from domain.sources.pairs import elements, gather, labelled, mapping, parse_object
 from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.values import value
 
 KIND = "sns"
 
@@ -59,7 +63,7 @@ class Subscription:
     url: str
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class SubscriptionReading(Reading):
     """The reading of a payload without alerts that is about the subscription."""
 
@@ -154,8 +158,8 @@ def _dimensions(value: object) -> Iterator[tuple[str, str]]:
     """Pairs of `[{"name": ..., "value": ...}]`; some senders write the names with a capital."""
     for dimension in map(mapping, elements(value)):
         yield (
-            first_of((plain(dimension.get("name")), plain(dimension.get("Name")))),
-            first_of((plain(dimension.get("value")), plain(dimension.get("Value")))),
+            plain(dimension.get("name")) or plain(dimension.get("Name")),
+            plain(dimension.get("value")) or plain(dimension.get("Value")),
         )
 
 

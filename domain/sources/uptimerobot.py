@@ -6,9 +6,11 @@ JSON ("Send as JSON") or as a form; a variable that UptimeRobot did not know sta
 
 Identity: the monitor's id, else its URL, and which of its troubles it is: a certificate that expires is another alert
 than a site that is down, and `up` ends only the latter.  Where the id is sent, the URL is an annotation: people
-correct it while a monitor is down.  The friendly name is a label, because people route on it; send both or only the id.
+correct it while a monitor is down; where it is not, two accounts may watch one URL, so `source_key` counts too.  The
+friendly name is a label, because people route on it; send both or only the id.
 
-Nothing tells when a certificate was renewed: that alert ends with its lease.
+Down is told once, and up once: such an alert fires for `UNTIL_RESOLVED`.  Nothing tells when a certificate was renewed:
+that alert fires for the source's time to live, by default `TIME_TO_LIVE`.
 """
 
 from __future__ import annotations
@@ -21,8 +23,8 @@ from urllib.parse import parse_qsl
 from pydantic import TypeAdapter
 
 from domain.errors import RejectedError, UnreadableError
-from domain.sources.bodies import check_size, first_of, instant_of, parse, plain
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.bodies import check_size, instant_of, parse, plain
+from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
 
 KIND = "uptimerobot"
 
@@ -57,6 +59,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
         "severity": "warning" if is_expiry else "critical",
         "monitor_id": monitor,
         "monitor_url": "" if monitor else address,
+        "source_key": "" if monitor else reception.key,
         "monitor": name,
     }
     at = instant_of(get("alertDateTime", ""))
@@ -68,13 +71,14 @@ def read(payload: Payload, reception: Reception) -> Reading:
         "monitor_url": address,
         "expires": get("sslExpiryDate", ""),
         "duration_seconds": get("alertDuration", ""),
-        "dashboard_url": first_of((get("monitorDashboardURL", ""), get("dashboardURL", ""))),
+        "dashboard_url": get("monitorDashboardURL", "") or get("dashboardURL", ""),
     }
     alert = make_alert(
         reception,
         labels,
         annotations,
         is_firing=kind != _UP,
+        lease=reception.lease(TIME_TO_LIVE) if is_expiry else UNTIL_RESOLVED,
         starts_at=since,
         ends_at=at,
         url=annotations["dashboard_url"],

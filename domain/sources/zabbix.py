@@ -8,8 +8,9 @@ The user chooses the parameters' names, so any spelling of the macro is read: `E
 one.  Needed are TRIGGER.ID and EVENT.VALUE; better are HOST.HOST, TRIGGER.NAME.ORIG, TRIGGER.NSEVERITY, EVENT.NAME,
 EVENT.TAGSJSON, EVENT.TIMESTAMP and EVENT.RECOVERY.TIMESTAMP too.
 
-Identity: the trigger and the host; each machine under a template has triggers of its own.  Where there is no trigger
-(services, items), the event's id, which a problem and its recovery share.  Not labels:
+Identity: the trigger and the host, and `source_key`, for every Zabbix counts its triggers from 1; each machine under a
+template has triggers of its own.  Where there is no trigger (services, items), the event's id, which a problem and its
+recovery share.  Not labels:
 
 * EVENT.NAME and TRIGGER.NAME, which show values, the latter those of the recovery; only TRIGGER.NAME.ORIG is stable.
 * EVENT.NSEVERITY, which people change while a problem lasts; the trigger's own severity is the label.
@@ -18,6 +19,9 @@ Identity: the trigger and the host; each machine under a template has triggers o
 EVENT.DATE and EVENT.TIME have no offset and stand in the annotation `since` only; instants come from the timestamps.
 A problem update (EVENT.UPDATE.STATUS 1) is the same firing alert, acknowledged or not.  A trigger that generates
 several problems at once is one alert, and the first recovery ends it.
+
+A problem is told once, or in escalation steps that the user sets, and its recovery once: an alert fires for
+`UNTIL_RESOLVED`, or for the source's time to live.
 """
 
 from __future__ import annotations
@@ -30,7 +34,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from domain.errors import RejectedError
-from domain.sources.bodies import ANYTHING, first_of, instant_of, label_name, parse, plain, put_own, text_of
+from domain.sources.bodies import ANYTHING, instant_of, label_name, parse, plain, text_of, with_own
 from domain.sources.reading import Payload, Reading, Reception, make_alert
 
 KIND = "zabbix"
@@ -85,17 +89,17 @@ def read(payload: Payload, reception: Reception) -> Reading:
     if kind in ("discovery", "autoregistration"):
         raise RejectedError(f"EVENT.SOURCE is {kind}: such events neither fire nor resolve; only problems are taken")
     is_firing = _is_firing(found)
-    labels = _labels(found, kind)
+    labels = _labels(found, kind, reception.key)
     annotations = {
-        "summary": first_of((get("eventname", ""), get("alertsubject", ""), get("triggername", ""))),
-        "description": first_of((get("triggerdescription", ""), get("description", ""), get("alertmessage", ""))),
+        "summary": get("eventname", "") or get("alertsubject", "") or get("triggername", ""),
+        "description": get("triggerdescription", "") or get("description", "") or get("alertmessage", ""),
         "severity_now": _severity(found, "eventupdatenseverity", "eventnseverity", "eventseverity", "severity"),
-        "value": first_of((get("eventopdata", ""), get("opdata", ""), get("itemvalue", ""))),
+        "value": get("eventopdata", "") or get("opdata", "") or get("itemvalue", ""),
         "since": f"{get('eventdate', '')} {get('eventtime', '')}".strip(),
-        "acknowledged": first_of((get("eventackstatus", ""), get("eventack", ""))),
+        "acknowledged": get("eventackstatus", "") or get("eventack", ""),
         "update": f"{get('eventupdateaction', '')} {get('eventupdatemessage', '')}".strip(),
         "runbook_url": get("triggerurl", ""),
-        "tags": first_of((get("eventtagsjson", ""), get("eventtags", ""))),
+        "tags": get("eventtagsjson", "") or get("eventtags", ""),
         "host_ip": get("hostip", ""),
         "event_id": get("eventid", ""),
     }
@@ -146,11 +150,11 @@ def _is_firing(found: Mapping[str, str]) -> bool:
             return True
         if word in _RECOVERED:
             return False
-    said = first_of((get("eventvalue", ""), get("eventstatus", "")))[:40]
+    said = (get("eventvalue", "") or get("eventstatus", ""))[:40]
     raise RejectedError(f"EVENT.VALUE: {said!r} found, 1 (problem) or 0 (recovery) expected")
 
 
-def _labels(found: Mapping[str, str], kind: str) -> dict[str, str]:
+def _labels(found: Mapping[str, str], kind: str, key: str) -> dict[str, str]:
     get = found.get
     trigger, event = get("triggerid", ""), get("eventid", "")
     if not trigger and not event:
@@ -159,17 +163,16 @@ def _labels(found: Mapping[str, str], kind: str) -> dict[str, str]:
     own = {
         "alertname": get("triggernameorig", ALERTNAME),
         "source": KIND,
+        "source_key": key,
         "severity": _severity(found, "triggernseverity", "triggerseverity"),
-        "host": first_of((get("hosthost", ""), get("hostname", ""), get("host", ""))),
+        "host": get("hosthost", "") or get("hostname", "") or get("host", ""),
         "trigger_id": trigger,
         "event_id": "" if trigger else event,
         "hostgroup": get("triggerhostgroupname", ""),
         # What Zabbix says of a trigger itself, that it cannot be evaluated, is another alert than the trigger's.
         "event_source": kind,
     }
-    for name, text in own.items():
-        put_own(labels, name, text)
-    return labels
+    return with_own(labels, own)
 
 
 def _tag_labels(text: str) -> dict[str, str]:
@@ -193,12 +196,15 @@ def _read_tags(text: str) -> dict[str, str]:
 
 
 def _severity(found: Mapping[str, str], *names: str) -> str:
-    return first_of(SEVERITIES.get(found.get(name, "").lower(), "") for name in names)
+    for name in names:
+        if severity := SEVERITIES.get(found.get(name, "").lower()):
+            return severity
+    return ""
 
 
 def _url(found: Mapping[str, str]) -> str:
     get = found.get
-    base = first_of((get("zabbixurl", ""), get("url", ""))).rstrip("/")
+    base = (get("zabbixurl", "") or get("url", "")).rstrip("/")
     trigger, event = get("triggerid", ""), get("eventid", "")
     if not base.startswith(("https://", "http://")):
         return ""

@@ -5,28 +5,32 @@ https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-payload-samples (o
 service says, and how its alerts are told apart, stands in `services`.
 
 Every alert is known by `alertname` (the rule), `monitoring_service`, `severity`, `rule_id` (where the sender tells it:
-two resource groups may each have a rule of one name) and the resources that it is about.  `alertId` is new for each
-occurrence and `originAlertId` means something else in each service: both are annotations only.
+two resource groups may each have a rule of one name) and the resources that it is about.  All of these are Azure's own,
+the same for whoever is told, so the source's key is not part of it: two action groups make one alert.  `alertId` is
+new for each occurrence and `originAlertId` means something else in each service: both are annotations only.
 
-Azure sends `Fired` once and nothing more until `Resolved`, which most services never send.  So the lease of the
-reception is how long an alert lasts that nobody resolves: it must be longer than what is to be seen through.
+Azure sends `Fired` once and nothing more until `Resolved`, which half of the services never send (`NEVER_RESOLVED`):
+their alerts fire for the source's time to live, by default `TIME_TO_LIVE`, the others for `UNTIL_RESOLVED`.  A rule of
+metrics or logs may be stateless, which no payload tells; its custom property `time_to_live` (as `4h`) counts before all
+of that: https://learn.microsoft.com/azure/azure-monitor/alerts/alerts-overview#alerts-and-state.
 """
 
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 from urllib.parse import quote as percent_encode
 
+from domain.durations import parse_duration
 from domain.errors import RejectedError
 from domain.quoting import quote
 from domain.sources.azure_monitor.resources import name_resources
-from domain.sources.azure_monitor.services import Detail, describe, service_name
-from domain.sources.bodies import instant_of, text_of
-from domain.sources.pairs import cut_url, gather, labelled, mapping, parse_object, plain, texts
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.azure_monitor.services import NEVER_RESOLVED, Detail, describe, service_name
+from domain.sources.bodies import instant_of, plain, text_of
+from domain.sources.pairs import annotated, cut_url, gather, labelled, mapping, parse_object, texts
+from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
 
 KIND = "azure-monitor"
 
@@ -35,7 +39,7 @@ SCHEMA = "azureMonitorCommonAlertSchema"
 MOST_PROPERTIES = 100
 """Custom properties, and Prometheus' annotations, that are kept: the first by name."""
 
-_SEVERITIES = {"sev0": "critical", "sev1": "high", "sev2": "warning", "sev3": "info", "sev4": "low"}
+SEVERITIES = {"sev0": "critical", "sev1": "high", "sev2": "warning", "sev3": "info", "sev4": "low"}
 
 _ROUTED_PROPERTIES = frozenset(
     {"app", "application", "component", "env", "environment", "owner", "product", "project", "service", "team", "tier"}
@@ -83,26 +87,42 @@ def read(payload: Payload, reception: Reception) -> Reading:
         raise RejectedError("data.essentials.alertRule is missing: nothing says which rule fired")
     properties = {**detail.properties, **mapping(data.get("customProperties"))}
     is_firing = condition.lower() == "fired" if detail.is_firing is None else detail.is_firing
+    usual = reception.lease(TIME_TO_LIVE) if service in NEVER_RESOLVED else UNTIL_RESOLVED
+    lease, problem = _time_to_live(properties.get("time_to_live"))
     alert = make_alert(
         reception,
         _labels(name, service, essentials, detail, properties, targets),
         _annotations(name, essentials, detail, properties),
         is_firing=is_firing,
+        lease=lease or usual,
         starts_at=_earlier(detail.starts_at, instant_of(essentials.get("firedDateTime"))),
         ends_at=detail.ends_at or instant_of(essentials.get("resolvedDateTime")),
         url=_portal_url(essentials),
     )
-    return Reading((alert,))
+    return Reading((alert,), (problem,) if problem else ())
+
+
+def _time_to_live(value: object) -> tuple[timedelta | None, str]:
+    """What the rule's custom property says, and what is wrong with it."""
+    text = plain(value)
+    if not text:
+        return None, ""
+    try:
+        return parse_duration(text), ""
+    except ValueError as error:
+        return None, f"custom property time_to_live: {error}"[:300]
 
 
 def _labels(
     name: str, service: str, essentials: dict[str, Any], detail: Detail, properties: dict[str, Any], targets: list[str]
 ) -> dict[str, str]:
-    severity = plain(essentials.get("severity"))
+    severity = SEVERITIES.get(plain(essentials.get("severity")).lower(), "")
+    if detail.severity and severity in ("", "low"):
+        severity = detail.severity
     own = {
         "alertname": name,
         "source": KIND,
-        "severity": _SEVERITIES.get(severity.lower(), "warning"),
+        "severity": severity or "warning",
         "monitoring_service": service,
         "rule_id": _rule_id(essentials),
         **name_resources(detail.resources or targets),
@@ -149,7 +169,7 @@ def _annotations(name: str, essentials: dict[str, Any], detail: Detail, properti
     if len(theirs) > MOST_PROPERTIES:
         theirs = {key: theirs[key] for key in sorted(theirs)[:MOST_PROPERTIES]}
     theirs = {key: text_of(value) for key, value in theirs.items() if key}
-    return labelled(own, theirs)
+    return annotated(own, theirs)
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

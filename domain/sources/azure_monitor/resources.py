@@ -20,7 +20,8 @@ from domain.labels import Labels
 MOST_RESOURCES = 500
 """That one alert may be about; none of the documented kinds is about more than a few."""
 
-_LONGEST_ID = 4_096
+_LONGEST_KEPT = 1_024
+"""In characters: what is cached must not hold thousands of long texts."""
 _NAMES = ("subscription", "resource_group", "resource_type", "resource")
 
 
@@ -45,14 +46,17 @@ def name_resources(ids: Sequence[str]) -> Labels:
     return labels
 
 
-@lru_cache(maxsize=4096)
 def read_id(resource_id: str) -> Labels:
     """The labels of one ID, which is in lower case; of what is no ID, `resource` only.
 
     `/subscriptions/s/resourcegroups/g/providers/microsoft.sql/servers/a/databases/b` is the resource `a/b` of the type
     `microsoft.sql/servers/databases`.
     """
-    resource_id = resource_id[:_LONGEST_ID].rstrip("/")
+    return _read_kept(resource_id) if len(resource_id) <= _LONGEST_KEPT else _read(resource_id)
+
+
+def _read(resource_id: str) -> Labels:
+    resource_id = resource_id.rstrip("/")
     if not resource_id.startswith("/"):
         return MappingProxyType({"resource": resource_id} if resource_id else {})
     segments = resource_id.split("/")[1:]
@@ -69,3 +73,7 @@ def read_id(resource_id: str) -> Labels:
     elif segments:
         labels["resource"] = "/".join(segments)
     return MappingProxyType(labels)
+
+
+# The alerts of one machine come again and again.
+_read_kept = lru_cache(maxsize=4096)(_read)

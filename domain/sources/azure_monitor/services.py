@@ -22,6 +22,12 @@ Beside the rule and the resources, these tell alerts apart:
 - Prometheus: the labels, and the rule group.
 - CostAlerts: the budget, the type of threshold and which of the budget's thresholds it is, for 100 % is news after
   80 %.
+
+A rule of the activity log has no severity to set, and Azure writes Sev4 for all of them: every such sample has it, and
+`AlertRuleProperties` of Microsoft.Insights/activityLogAlerts names none.  So `Detail.severity` is what the event says
+of itself, as far as that stays the same until the end: the type of a Service Health incident, the severity of a
+security alert; else `warning`, as where Azure says nothing.  The event's `level` changes on the way (a resource is
+Critical while it is unavailable and Informational when it is back), so it is an annotation.
 """
 
 from __future__ import annotations
@@ -32,8 +38,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from domain.sources.bodies import first_of, instant_of, text_of
-from domain.sources.pairs import cut_url, elements, mapping, plain, texts
+from domain.sources.bodies import first_of, instant_of, plain, text_of
+from domain.sources.pairs import cut_url, elements, mapping, texts
+
+_CATEGORIES = ("Administrative", "Policy", "Autoscale", "Security", "Recommendation")
 
 
 @dataclass(slots=True)
@@ -54,6 +62,8 @@ class Detail:
     annotations: dict[str, str] = field(default_factory=dict)
     summary: str = ""
     description: str = ""
+    severity: str = ""
+    """What counts where Azure's word says nothing."""
     is_firing: bool | None = None
     """None where `monitorCondition` says it."""
     starts_at: datetime | None = None
@@ -62,9 +72,20 @@ class Detail:
     """Why the payload says nothing about whether it fires."""
 
 
+NEVER_RESOLVED = frozenset(
+    {"Log Analytics", "Application Insights", "Simple Log Alert", "SmartDetector", "CostAlerts"}
+    | {f"Activity Log - {category}" for category in _CATEGORIES}
+)
+"""Services that send no end.
+
+Smart detectors do resolve their alerts, and tell nobody:
+https://learn.microsoft.com/azure/azure-monitor/alerts/proactive-failure-diagnostics#alert-logic-details.
+"""
+
+
 def service_name(name: str) -> str:
     """The service by the name that this module has for it: the documentation writes some of them in two ways."""
-    return name if name in _SERVICES else _NAMES.get(_key(name), name)
+    return name if name in SERVICES else _NAMES.get(_key(name), name)
 
 
 def describe(service: str, context: dict[str, Any], targets: list[str]) -> Detail:
@@ -75,7 +96,7 @@ def describe(service: str, context: dict[str, Any], targets: list[str]) -> Detai
         context: `alertContext`.
         targets: `alertTargetIDs`.
     """
-    return _SERVICES.get(service, _unknown)(context, targets)
+    return SERVICES.get(service, _unknown)(context, targets)
 
 
 def _unknown(context: dict[str, Any], _: list[str]) -> Detail:
@@ -174,7 +195,8 @@ def _prometheus(context: dict[str, Any], _: list[str]) -> Detail:
     annotations = mapping(context.get("annotations"))
     return Detail(
         labels={"rule_group": plain(context.get("ruleGroup")).lower()},
-        dimensions=[(name, text_of(value)) for name, value in mapping(context.get("labels")).items()],
+        # `alertname` is the rule, in Prometheus as here.
+        dimensions=[(k, text_of(v)) for k, v in mapping(context.get("labels")).items() if k != "alertname"],
         notes=annotations,
         summary=plain(annotations.get("summary")),
         description=plain(annotations.get("description")),
@@ -199,8 +221,12 @@ def _activity(context: dict[str, Any], targets: list[str]) -> Detail:
         summary=" ".join(filter(None, (operation, status))),
         description=first_of(plain(properties.get(name)) for name in ("description", "message")),
         annotations={**_event(context), "caller": plain(context.get("caller"))},
+        severity=_SECURITY_SEVERITIES.get(plain(properties.get("severity")).lower(), "warning"),
         starts_at=instant_of(context.get("eventTimestamp")),
     )
+
+
+_SECURITY_SEVERITIES = {"high": "high", "medium": "warning", "low": "low", "informational": "info"}
 
 
 def _most_exact(scope: str, targets: list[str]) -> list[str]:
@@ -232,6 +258,7 @@ def _resource_health(context: dict[str, Any], _: list[str]) -> Detail:
             "previous_health": plain(properties.get("previousHealthStatus")),
             "cause": plain(properties.get("cause")),
         },
+        severity="warning",
         starts_at=instant_of(context.get("eventTimestamp")),
     )
     detail.ends_at = None if detail.is_firing else detail.starts_at
@@ -261,10 +288,14 @@ def _service_health(context: dict[str, Any], _: list[str]) -> Detail:
             "region": plain(properties.get("region")),
             "impacted_services": _impacted(properties.get("impactedServices")),
         },
+        severity=_INCIDENT_SEVERITIES.get(plain(properties.get("incidentType")).lower(), "warning"),
         is_firing=not is_over,
         starts_at=instant_of(properties.get("impactStartTime")),
         ends_at=instant_of(properties.get("impactMitigationTime")) if is_over else None,
     )
+
+
+_INCIDENT_SEVERITIES = {"incident": "high", "security": "high", "maintenance": "info", "informational": "info"}
 
 
 def _impacted(value: object) -> str:
@@ -328,7 +359,7 @@ def _key(name: str) -> str:
     return "".join(filter(str.isalnum, name[:100])).lower()
 
 
-_SERVICES: dict[str, Callable[[dict[str, Any], list[str]], Detail]] = {
+SERVICES: dict[str, Callable[[dict[str, Any], list[str]], Detail]] = {
     "Platform": _platform,
     "Log Alerts V2": _log_v2,
     "Simple Log Alert": _log_v2,
@@ -345,4 +376,4 @@ _SERVICES: dict[str, Callable[[dict[str, Any], list[str]], Detail]] = {
     "Prometheus": _prometheus,
     "CostAlerts": _costs,
 }
-_NAMES = {_key(name): name for name in _SERVICES}
+_NAMES = {_key(name): name for name in SERVICES}

@@ -9,17 +9,16 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from domain.alerts import Alert, combine
 from domain.errors import RejectedError, UnreadableError
 from domain.sources.azure_monitor import read
 from domain.sources.azure_monitor.resources import name_resources, read_id
 from domain.sources.azure_monitor.services import service_name
-from domain.sources.reading import Payload, Reception
+from domain.sources.reading import UNTIL_RESOLVED, Payload, Reception
 from tests.builders import HOUR, NOON
-from tests.domain.sources.cases import FIXTURES, RECEPTION, alert_of, broken, cases, check_sound, is_firing, outcome
-from tests.domain.sources.mangling import HOSTILE, check
+from tests.domain.sources.cases import FIXTURES, RECEPTION, alert_of, cases, is_firing, outcome, read_json
+from tests.domain.sources.mangling import HOSTILE, check, mangled
 
 KIND = "azure_monitor"
 SUBSCRIPTION = "/subscriptions/aaaa0a0a-bb1b-cc2c-dd3d-eeeeee4e4e4e"
@@ -231,6 +230,44 @@ def test_what_nobody_resolves_lasts_for_the_lease() -> None:
 
 
 @pytest.mark.parametrize(
+    ("said", "lease", "problem"),
+    [
+        ("4h", timedelta(hours=4), ""),
+        ("", UNTIL_RESOLVED, ""),
+        ("soon", UNTIL_RESOLVED, 'custom property time_to_live: not a valid duration: "soon"'),
+    ],
+)
+def test_a_stateless_rule_says_how_long_its_alerts_last(said: str, lease: timedelta, problem: str) -> None:
+    fired = body("platform_metric_fired")
+    fired["data"]["customProperties"]["time_to_live"] = said
+    reading = read_json(read, fired)
+    assert (reading.alerts[0].lease, list(reading.problems)) == (lease, [problem] if problem else [])
+
+
+@pytest.mark.parametrize(
+    ("name", "changed", "severity"),
+    [
+        ("activity_administrative", {}, "warning"),
+        ("activity_security", {}, "low"),
+        ("activity_security", {"severity": "High"}, "high"),
+        ("service_health_active", {}, "high"),
+        ("service_health_active", {"incidentType": "Maintenance"}, "info"),
+        ("service_health_active", {"incidentType": "ActionRequired"}, "warning"),
+        ("resource_health_unavailable", {}, "warning"),
+        ("resource_health_available", {}, "warning"),
+    ],
+)
+def test_where_azure_says_sev4_of_everything_the_event_tells_how_bad_it_is(
+    name: str, changed: dict[str, str], severity: str
+) -> None:
+    payload = body(name)
+    (context(payload)["properties"] or {}).update(changed)
+    assert alert_of(read, payload).labels["severity"] == severity
+    essentials(payload)["severity"] = "Sev1"  # if ever one can be set
+    assert alert_of(read, payload).labels["severity"] == "high"
+
+
+@pytest.mark.parametrize(
     ("severity", "expected"),
     [
         ("Sev0", "critical"),
@@ -339,8 +376,8 @@ def test_hostile_bodies_are_refused_or_read(sent: bytes) -> None:
     check("azure-monitor", read, sent, {})
 
 
+@given(mangled("azure-monitor"))
 @settings(max_examples=100, deadline=None)
-@given(st.data())
-def test_whatever_comes_is_an_alert_or_words(data: st.DataObject) -> None:
-    reading = check_sound(read, data.draw(broken(KIND)))
+def test_what_no_sender_sends(sent: tuple[bytes, dict[str, str]]) -> None:
+    reading = check("azure-monitor", read, *sent)
     assert reading is None or reading.alerts or reading.problems

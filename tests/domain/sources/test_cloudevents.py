@@ -85,6 +85,13 @@ def test_data_of_a_binary_event_must_be_what_it_says() -> None:
         read(sent, RECEPTION)
 
 
+@pytest.mark.parametrize("kind", ["", "application/x-www-form-urlencoded", "application/octet-stream"])
+def test_data_without_a_content_type_of_its_own_is_read_where_it_is_json(kind: str) -> None:
+    for body, summary in ((b'{"summary": "91 % full"}', "91 % full"), (b"{no JSON", "com.acme.disk: db1")):
+        sent = Payload(body, {**in_headers(event()).headers, "content-type": kind})
+        assert read(sent, RECEPTION).alerts[0].annotations["summary"] == summary
+
+
 def test_what_could_not_be_read_is_told() -> None:
     reading = read_json(read, [event(), 7, event(specversion="0.3"), {**event(), "id": ""}])
     assert len(reading.alerts) == 1
