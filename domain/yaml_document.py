@@ -96,6 +96,16 @@ class Field:
         return self._node is None
 
     @property
+    def is_list(self) -> bool:
+        """Whether a list stands here: where one value may stand for a list of it."""
+        return isinstance(self._node, yaml.SequenceNode)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether a mapping stands here."""
+        return isinstance(self._node, yaml.MappingNode)
+
+    @property
     def is_empty(self) -> bool:
         """Whether what stands here, if anything, sets nothing: null, false, "", [] or {}."""
         match self._node:

@@ -12,6 +12,7 @@ from domain.tracing.muting_steps import hours_step, inhibition_steps, silence_st
 from domain.tracing.steps import (
     Asked,
     Delivered,
+    Enriched,
     Facts,
     Grouped,
     HoursSeen,
@@ -25,13 +26,21 @@ from domain.tracing.steps import (
     Verdict,
 )
 from domain.tracing.summary import summarise
-from domain.tracing.way_steps import asked_steps, delivery_steps, grouped_step, received_step, routed_step
+from domain.tracing.way_steps import (
+    asked_steps,
+    delivery_steps,
+    enriched_steps,
+    grouped_step,
+    received_step,
+    routed_step,
+)
 from domain.tracing.words import source_of
 
 __all__ = [
     "Asked",
     "Delivered",
     "End",
+    "Enriched",
     "Evidence",
     "Facts",
     "Grouped",
@@ -62,7 +71,10 @@ __all__ = [
 
 
 def trace(evidence: Evidence) -> Trace:
-    """The whole trace, its steps in the order of the way: received, routed, grouped, muted or not, due, delivered."""
+    """The whole trace, its steps in the order of the way: received, routed, grouped, muted or not, due, delivered.
+
+    Where a source of another form sent it, what was made of it follows on how it was received.
+    """
     head, summary = evidence.head, summarise(evidence)
     return Trace(
         group_id=head.id,
@@ -75,6 +87,7 @@ def trace(evidence: Evidence) -> Trace:
         summary=f"As a shadow, which tells nobody: {summary}" if evidence.is_shadow else summary,
         steps=(
             received_step(evidence),
+            *enriched_steps(evidence),
             routed_step(evidence),
             grouped_step(evidence),
             *inhibition_steps(evidence),

@@ -29,6 +29,7 @@ class Stage(StrEnum):
     """The stages of the way, in their order."""
 
     RECEIVED = "received"
+    ENRICHED = "enriched"
     ROUTED = "routed"
     GROUPED = "grouped"
     INHIBITION = "inhibition"
@@ -57,6 +58,17 @@ class Received:
     """How often it has begun to fire in this group; None where that is no longer known."""
     ended_at: datetime | None
     end: End | None
+
+
+@dataclass(frozen=True, slots=True)
+class Enriched:
+    """Which source sent it, in a form of its own, and what was made of its labels and annotations."""
+
+    stage: ClassVar[Stage] = Stage.ENRICHED
+    source: str
+    """`kind/key`."""
+    changes: tuple[str, ...]
+    """A line each, in their order, as of the last report that was stored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +179,7 @@ class Delivered:
     """When the first of them failed; None where it is the only one."""
 
 
-type Facts = Received | Routed | Grouped | Inhibited | HoursSeen | Silenced | Asked | Delivered
+type Facts = Received | Enriched | Routed | Grouped | Inhibited | HoursSeen | Silenced | Asked | Delivered
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from domain.routing import group_key
 from domain.tracing.evidence import Evidence, place_of
 from domain.tracing.failures import folded, times
 from domain.tracing.life import End, Outcome, Sent
-from domain.tracing.steps import Asked, Delivered, Grouped, Received, Routed, Step, Verdict
-from domain.tracing.words import answer_words, in_hand, joined, looked, of_what, short, span, when
+from domain.tracing.steps import Asked, Delivered, Enriched, Grouped, Received, Routed, Step, Verdict
+from domain.tracing.words import LONGEST_CHANGE, answer_words, in_hand, joined, looked, of_what, short, span, when
 
 
 def received_step(evidence: Evidence) -> Step:
@@ -71,6 +71,15 @@ def _end_words(evidence: Evidence) -> str:
             return f"moved to another group at {at}, by a new configuration"
         case _:
             return f"reported as resolved at {at}"
+
+
+def enriched_steps(evidence: Evidence) -> Iterator[Step]:
+    """Which source sent it, and what enrichment did; nothing of what came by Alertmanager's own API."""
+    if not (origin := evidence.alert.origin):
+        return
+    source, *changes = origin
+    words = "; ".join([f"Came from source {short(source)}", *[short(change, LONGEST_CHANGE) for change in changes]])
+    yield Step("passes", words, Enriched(source, tuple(changes)), evidence.alert.received_at)
 
 
 def routed_step(evidence: Evidence) -> Step:

@@ -15,6 +15,9 @@ from domain.tracing.life import Look
 
 LONGEST_TEXT = 80
 
+LONGEST_CHANGE = 300
+"""What enrichment did to an alert may be longer too: it names what was read and what was set."""
+
 LONGEST_ANSWER = 300
 """What a receiver answered may be longer: its end is often what says what is wrong."""
 

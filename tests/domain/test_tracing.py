@@ -16,6 +16,7 @@ from domain.muting import source_keys
 from domain.routing import GroupId
 from domain.situations import Situation
 from domain.tracing import (
+    Enriched,
     Evidence,
     Heard,
     Life,
@@ -167,6 +168,26 @@ def test_the_steps_are_in_the_order_of_the_way() -> None:
         *("received", "routed", "grouped", "inhibition", "hours", "silences", "notification", "delivery")
     ]
     assert (one.state, one.is_told, one.incident) == ("firing", True, f"{one.group_id}-1")
+
+
+def test_where_it_came_from_and_what_was_made_of_it_is_told() -> None:
+    story = Story(configuration()).fire("db").run(MINUTE)
+    assert steps(story, "enriched") == []
+    ((id, stored),) = story.groups.items()
+    its = fingerprint({"alertname": "DiskFull", "instance": "db"})
+    evidence = evidence_of(story, id, stored, life_of(stored, its), its)
+    changes = (
+        'severity "page" became "critical" (the source\'s table)',
+        'team="storage" from lookup services.csv, line 2',
+    )
+    one = trace(replace(evidence, alert=replace(evidence.alert, origin=("grafana/production", *changes))))
+    assert [str(step.stage) for step in one.steps][:3] == ["received", "enriched", "routed"]
+    step = one.steps[1]
+    assert step.words == (
+        'Came from source grafana/production; severity "page" became "critical" (the source\'s table); '
+        'team="storage" from lookup services.csv, line 2'
+    )
+    assert step.facts == Enriched("grafana/production", changes)
 
 
 def test_what_was_told_is_known() -> None:

@@ -43,7 +43,7 @@ receivers:
     webhook_configs: [{url: URL/broken}]
 """
 
-ORDER = ["received", "routed", "grouped", "inhibition", "hours", "silences", "notification", "delivery"]
+ORDER = ["received", "enriched", "routed", "grouped", "inhibition", "hours", "silences", "notification", "delivery"]
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +97,20 @@ def silence(tocsin: Serving, name: str) -> str:
         "comment": "deploy",
     }
     return str(tocsin.post("/api/v2/silences", body).json()["silenceID"])
+
+
+def test_what_a_source_sent_and_what_was_made_of_it_is_told(tocsin: Serving) -> None:
+    sent = {"labels": {"alertname": "Enriched", "severity": "crit"}, "title": "91 %"}
+    assert tocsin.post("/api/v1/sources/generic/shop", sent).status == 202
+    labels = {"source": "generic", "source_key": "shop", "severity": "critical"}
+    (step,) = steps(explain(tocsin, "Enriched", **labels), "enriched")
+    change = 'severity "crit" became "critical" (the usual words)'
+    assert step["words"] == f"Came from source generic/shop; {change}"
+    assert step["facts"] == {"source": "generic/shop", "changes": [change]}
+    assert (
+        "Came from source generic/shop; "
+        in tocsin.get(f"/alerts/{fingerprint({'alertname': 'Enriched', **labels})}").text
+    )
 
 
 # --- now ------------------------------------------------------------------------------------------------------------
