@@ -11,6 +11,7 @@ from random import Random
 from typing import Any
 from weakref import WeakValueDictionary
 
+from adapters.signing import name_message
 from domain.configuration import Integration, Receiver
 from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
@@ -107,6 +108,7 @@ class Deliverer:
             How it ended, or until when it is postponed.  Every text names the receiver and holds no secret.
         """
         name = delivery.group_id, delivery.id, delivery.notification.receiver
+        name_message(delivery)
         async with self._turns.setdefault(name, asyncio.Lock()):
             result: Outcome | Postponed | None = self._outcomes.get(name)
             if result is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ def scopes_of(roles: Iterable[Any]) -> frozenset[Scope]:
     return frozenset(ROLES[role] for role in roles if isinstance(role, str) and role in ROLES)
 
 
-def user(claims: dict[str, Any]) -> Principal:
+def user(claims: Mapping[str, Any]) -> Principal:
     """Who the claims of a valid token speak of: a person, or an app that has no name.
 
     Raises:
@@ -95,10 +95,21 @@ class Entra:
             UnauthenticatedError: It is none, or not one for us, or not valid now; it says what is wrong with it.
             UnavailableError: The tenant's keys could not be fetched.
         """
+        return user(await self.validate(token))
+
+    async def validate(self, token: str) -> Mapping[str, Any]:
+        """The claims of this token.
+
+        Raises:
+            UnauthenticatedError: It is none, or not one for us, or not valid now; it says what is wrong with it.
+            UnavailableError: The tenant's keys could not be fetched.
+        """
         import jwt
 
         if len(token) > MOST_TOKEN_CHARACTERS:
             raise UnauthenticatedError("the token is too long")
+        if not token.isascii():
+            raise UnauthenticatedError("this is neither an API key nor a token")
         try:
             header = jwt.get_unverified_header(token)
             if header.get("alg") != "RS256":
@@ -114,7 +125,7 @@ class Entra:
             raise UnauthenticatedError("the token is of an issuer that is not its tenant's")
         key = await self._find_key(tenant.lower(), header.get("kid"))
         try:
-            claims = jwt.decode(
+            claims: dict[str, Any] = jwt.decode(
                 token,
                 key=key.key,
                 algorithms=["RS256"],
@@ -129,7 +140,7 @@ class Entra:
             raise UnauthenticatedError("the token is for another audience") from None
         except jwt.InvalidTokenError as error:
             raise UnauthenticatedError(f"the token is not valid: {type(error).__name__}") from None
-        return user(claims)
+        return claims
 
     def _issuers(self, tenant: str) -> list[str]:
         """Of tokens of version 2, and of version 1, which managed identities get unless the app says otherwise."""

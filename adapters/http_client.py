@@ -7,16 +7,18 @@ import base64
 import os
 import re
 import ssl
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import aiohttp
+from aiohttp.abc import AbstractResolver
 from multidict import CIMultiDict
 from yarl import URL
 
+from adapters.guard import UNGUARDED, Guard
 from adapters.secrets import Mask, read_secret
 from adapters.tls import TlsContexts
 from domain.configuration import HttpConfig, Secret
@@ -34,6 +36,7 @@ SUCCESS_BODY_SECONDS = 0.2
 MEANT_BODY_SECONDS = 10.0
 
 _NOT_SET = HttpConfig()
+_REDIRECTS = (301, 302, 303, 307, 308)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +71,14 @@ class HttpClient:
     one TLS context for each setting to the third.
     """
 
-    def __init__(self, version: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, version: str, clock: Callable[[], datetime], guard: Guard = UNGUARDED) -> None:
+        """`guard`: to which addresses nothing is sent; while it refuses any, no redirect is followed either."""
+        self._guard = guard
         self._user_agent = f"Alertmanager/{COMPATIBLE_VERSION} Tocsin/{version}"
         self._clock = clock
         self._tls_contexts = TlsContexts()
         self._session: aiohttp.ClientSession | None = None
+        self._resolver: AbstractResolver | None = None
 
     async def post(
         self,
@@ -82,6 +88,7 @@ class HttpClient:
         *,
         setting: str,
         secrets: Iterable[str] = (),
+        signature: Mapping[str, str] | None = None,
         retried: Container[int] = (429,),
         wants_text: bool = False,
     ) -> Reply:
@@ -93,6 +100,7 @@ class HttpClient:
             http: How to post it.
             setting: What the URL is called in the configuration: `the webhook's url`.
             secrets: What stands in the body and must not be shown, should the answer echo it.
+            signature: Headers that say who sent the body; they come before the configured ones.
             retried: The statuses beside 5xx after which trying again may help.
             wants_text: Whether success is told by the answer's text; else that is not waited for.
 
@@ -109,7 +117,11 @@ class HttpClient:
         headers = _headers(http, url, mask)
         headers["Content-Type"] = "application/json"
         headers["User-Agent"] = self._user_agent
+        headers.update(signature or {})
         proxy = _proxy(http.proxy_url, mask)
+        # The name of either is looked at when it is resolved; a proxy's by us, and what it resolves itself by nobody.
+        for host in (url.host, proxy and proxy.host):
+            self._guard.check_host(host or "")
         tls_context = self._tls_contexts.get(http.tls)
         try:
             async with self._open_session().post(
@@ -119,7 +131,7 @@ class HttpClient:
                 ssl=tls_context,
                 server_hostname=http.tls.server_name,
                 proxy=proxy,
-                allow_redirects=http.follow_redirects,
+                allow_redirects=http.follow_redirects and not self._guard.is_on,
                 max_redirects=MOST_REDIRECTS,
             ) as response:
                 return await self._judge(response, mask, retried, wants_text=wants_text)
@@ -132,13 +144,16 @@ class HttpClient:
         """Close all connections; requests that still run fail as unavailable."""
         if self._session is not None:
             await self._session.close()
+        if self._resolver is not None:
+            await self._resolver.close()
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None or self._session.closed:
+            self._resolver = self._guard.make_resolver()
             self._session = aiohttp.ClientSession(
                 # How many requests run at once is the deliverer's affair; a common limit would let one slow receiver
                 # hold up the others.
-                connector=aiohttp.TCPConnector(limit=0),
+                connector=aiohttp.TCPConnector(limit=0, resolver=self._resolver),
                 # The caller bounds an attempt; only a connection that does not come about is given up here.
                 timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
                 cookie_jar=aiohttp.DummyCookieJar(),
@@ -167,6 +182,8 @@ class HttpClient:
             return reply
         if response.status >= 500 or response.status in retried:
             raise reply.unavailable(retry_after=_retry_after(response.headers.get("Retry-After", ""), self._clock()))
+        if response.status in _REDIRECTS and self._guard.is_on:
+            raise reply.refusal("redirects are not followed here: set the url to where it leads")
         raise reply.refusal()
 
 

@@ -10,6 +10,7 @@ import msgspec
 from adapters.http_client import HttpClient
 from adapters.rendering import Renderer
 from adapters.secrets import read_secret
+from adapters.signing import Signer
 from domain.configuration import WebhookIntegration
 from domain.configuration.bundle import Templates
 from domain.notifications import Notification, ToldAlert, common_annotations, common_labels, status
@@ -66,8 +67,17 @@ def go_time(instant: datetime) -> str:
 class WebhookNotifier:
     """Implements `Notifier` for webhooks."""
 
-    def __init__(self, client: HttpClient, renderer: Renderer, external_url: str, *, is_strict: bool = False) -> None:
-        """`is_strict`: the payload has nothing that Alertmanager's has not."""
+    def __init__(
+        self,
+        client: HttpClient,
+        renderer: Renderer,
+        external_url: str,
+        *,
+        is_strict: bool = False,
+        signer: Signer | None = None,
+    ) -> None:
+        """`is_strict`: the payload has nothing that Alertmanager's has not; `signer`: signs for some receivers."""
+        self._signer = signer
         self._is_strict = is_strict
         self._client = client
         self._renderer = renderer
@@ -91,5 +101,8 @@ class WebhookNotifier:
         if integration.payload is not None:
             message = page.data(integration.payload)
         body = msgspec.json.encode(message)
-        reply = await self._client.post(address, body, integration.http, setting="the webhook's url")
+        signature = self._signer.sign(notification.receiver, body) if self._signer is not None else None
+        reply = await self._client.post(
+            address, body, integration.http, setting="the webhook's url", signature=signature
+        )
         return reply.words

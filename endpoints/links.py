@@ -72,7 +72,7 @@ class SlackReply(Shape):
 @endpoint(blueprint, "POST", "api/v1/slack/actions", scope=None, body=FORM, answers={200: SlackReply}, problems=(401,))
 async def press_slack_button(request: func.HttpRequest) -> func.HttpResponse:
     """Acknowledge from Slack: the request URL of an app's interactive messages, each signed by Slack."""
-    from domain.signatures import check_slack
+    from domain.signatures.digests import check_slack
 
     secret = ports().settings.slack_signing_secret
     if not secret:

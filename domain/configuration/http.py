@@ -38,8 +38,9 @@ _RESERVED_HEADERS = frozenset(
     }
 )
 
-_VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+VARIABLE = re.compile(r"\$\{env:([A-Za-z_][A-Za-z0-9_]*)\}")
+"""How a configuration names an environment variable that holds a secret."""
+HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _USER = re.compile(r"[A-Za-z0-9\-._:~!$&'()*+,;=%@]*")
@@ -82,7 +83,7 @@ def read_secret(section: Section, name: str, problem_of: Callable[[str], str | N
         file.refuse_key(f"at most one of {name} and {name}_file may be set")
     if path:
         return Secret(file=path)
-    if found := _VARIABLE.fullmatch(value):
+    if found := VARIABLE.fullmatch(value):
         return Secret(variable=found[1])
     if value.startswith("${env:") and value.endswith("}"):
         inline.refuse("what stands in ${env:NAME} must be the name of an environment variable")
@@ -196,7 +197,7 @@ def _read_headers(field: Field) -> tuple[tuple[str, str], ...]:
     headers: list[tuple[str, str]] = []
     seen: set[str] = set()
     for name, header in field.fields():
-        if not _HEADER_NAME.fullmatch(name):
+        if not HEADER_NAME.fullmatch(name):
             header.refuse_key("not a valid name for a header")
         if name.lower() in _RESERVED_HEADERS:
             header.refuse_key("this header cannot be set here")

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from domain.errors import UnauthenticatedError
-from domain.signatures import check_slack
+from domain.signatures.digests import check_slack
 
 SECRET = "8f742231b10e8888abcd99yyyzzz85a5"
 AT = 1531420618

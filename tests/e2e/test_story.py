@@ -66,7 +66,7 @@ def send(prometheus: Person, *, ended: bool = False) -> None:
 @pytest.mark.usefixtures("home")
 def test_everybody_sees_an_incident_from_its_page_to_its_end(tmp_path: Path, receiver: Receiver) -> None:
     configuration = CONFIGURATION.format(url=receiver.url("/team"))
-    pepper = {"TOCSIN_KEY_PEPPER": "p" * 40}
+    pepper = {"TOCSIN_KEY_PEPPER": "p" * 40, "TOCSIN_PRIVATE_RECEIVERS": "127.0.0.1"}
     with Serving(tmp_path, configuration, arguments=("--auth",), environment=pepper) as tocsin:
         (first_key,) = re.findall(r"toc_\w+_[\w-]+", tocsin.output)
         admin = Person(tocsin, first_key)
