@@ -14,23 +14,29 @@ import azure.functions as func
 from adapters.wiring import ports
 from endpoints import (
     alertmanager,
+    arrivals,
     audit,
     configurations,
     deliveries,
     docs,
+    enqueue,
     explain,
     groups,
     incidents,
     ingest,
+    intake,
     keys,
     links,
     live,
     operations,
     receivers,
+    reconciliation,
+    replaying,
     responding,
     shadow,
     silences,
     silencing,
+    sources,
     statistics,
 )
 from endpoints.consumer import consumer
@@ -47,6 +53,8 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
 for resource in (
     ingest,
+    sources,
+    enqueue,
     alertmanager,
     silences,
     incidents,
@@ -64,6 +72,9 @@ for resource in (
     silencing,
     statistics,
     configurations,
+    reconciliation,
+    arrivals,
+    replaying,
     docs,
 ):
     app.register_functions(resource.blueprint)
@@ -77,10 +88,8 @@ log = logging.getLogger("tocsin")
 @app.service_bus_queue_trigger(arg_name="message", queue_name="%INTAKE_QUEUE%", connection="SERVICE_BUS")
 @consumer("intake")
 async def take_in(message: func.ServiceBusMessage) -> None:
-    """Take in alerts that a producer put on the queue, as if posted; if this raises, the queue delivers it again."""
-    problems = await ingest.take_in(message.get_body())
-    if problems:
-        await ports().queues.park("intake", message.get_body(), "; ".join(problems))
+    """Take in alerts that a producer put on the queue, in any form; if this raises, the queue delivers it again."""
+    await intake.take_in(message)
 
 
 @app.service_bus_queue_trigger(
@@ -205,11 +214,18 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().shadow.forget_records(now - SHADOW_RETENTION, most=MOST_RECORDS)
     await ports().requests.forget_requests(now - REQUESTS_RETENTION)
     await ports().statistics.forget_days(day_of(now - DAYS_RETENTION))
+    await ports().arrivals.forget(now)
     await ports().broker.gather_dead()
     if head.heard_at is not None:
         await silencing.log_ended(head.heard_at, now)
     if overdue:
         log.warning("%d groups were overdue and are woken", len(overdue))
+
+
+@app.timer_trigger(arg_name="timer", schedule="0 7 * * * *")
+async def reconcile(timer: func.TimerRequest) -> None:
+    """Compare what Azure Monitor says fired with what arrived; if this raises, the next hour does it."""
+    await reconciliation.reconcile()
 
 
 async def _fold(events: Sequence[Event], situation: Situation) -> None:

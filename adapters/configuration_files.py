@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from pathlib import Path
 
 from domain.configuration.bundle import Bundle, template_patterns
 from domain.configuration.own import OwnConfiguration, read_own_configuration
+from domain.configuration.own_enriching import lookup_files
 from domain.configuration.patterns import split_pattern
 from domain.errors import RejectedError
 
@@ -35,12 +37,27 @@ def read_templates_of(text: str, folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def read_own(file: Path) -> OwnConfiguration:
-    """What a `tocsin.yml` says.
+    """What a `tocsin.yml` says, with the tables that it names, relative to its folder.
 
     Raises:
         RejectedError: It cannot be read, or it is wrong.
     """
-    return read_own_configuration(read_text(file), name=str(file))
+    text = read_text(file)
+    return _own(text, str(file), tuple([(name, _read_table(file.parent / name)) for name in lookup_files(text)]))
+
+
+# Read again every few seconds, to see whether it has changed; a large table takes a while.
+@lru_cache(maxsize=2)
+def _own(text: str, name: str, tables: tuple[tuple[str, str | RejectedError], ...]) -> OwnConfiguration:
+    return read_own_configuration(text, name=name, files=dict(tables))
+
+
+def _read_table(file: Path) -> str | RejectedError:
+    """The text of a table; what keeps it from being read is said where the configuration names it."""
+    try:
+        return read_text(file)
+    except RejectedError as error:
+        return error
 
 
 def own_beside(configuration: Path | None) -> Path | None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 from adapters.configuration_files import own_beside, read_files, read_own
+from domain.addresses import EVERYBODY, Allowance
 from domain.alerts import TOMBSTONE_RETENTION, Alert
 from domain.configuration import Configuration
 from domain.configuration.bundle import Bundle, Templates, read_bundle
 from domain.configuration.file import read_configuration
+from domain.configuration.outgoing import refused_receivers, unsigned_receivers
 from domain.configuration.own import OwnConfiguration
 from domain.errors import RejectedError
 from domain.groups import GroupStore, Member, Tick
@@ -55,6 +58,7 @@ class Configurations:
         own_file: Path | None = None,
         ignore_unsupported_receivers: bool = False,
         is_shadow: bool = False,
+        allowance: Allowance = EVERYBODY,
     ) -> None:
         self._policy = policy
         self._groups = groups
@@ -65,6 +69,7 @@ class Configurations:
         self._is_strict = is_strict
         self._ignores_unsupported = ignore_unsupported_receivers
         self._is_shadow = is_shadow
+        self._allowance = allowance
         self._file = file
         self._own_file = own_file
         self._own = read_own(own_file) if own_file is not None else OwnConfiguration()
@@ -72,6 +77,11 @@ class Configurations:
         self._live_silences = NO_SILENCES
         self._silences_version = 0
         self._known: dict[str, Configuration] = {"": self._default, self._default.version: self._default}
+
+    @property
+    def own(self) -> OwnConfiguration:
+        """What the `tocsin.yml` says."""
+        return self._own
 
     async def gather(self) -> Situation:
         """The situation now: one small read, everything else is cached by what it says."""
@@ -125,6 +135,10 @@ class Configurations:
             log.warning(
                 "receiver %r has a webhook to %s, a shadow's door: remove it, for it is refused", door, WEBHOOK_PATH
             )
+        for line in () if self._is_shadow else refused_receivers(configuration, self._allowance):
+            log.warning("%s", line)
+        for line in unsigned_receivers(configuration, self._own.receivers):
+            log.warning("%s", line)
         self._known[configuration.version] = configuration
         now = self._clock()
         before = await self._policy.get_head()
@@ -147,24 +161,30 @@ class Configurations:
         """
         if self._file is None:
             raise RejectedError("no configuration file was given to reload; push one with `tocsin config push FILE`")
-        notice = await self.check_own()
+        own = await self._read_own()
         bundle = await asyncio.to_thread(read_files, self._file)
-        return await self.push(bundle.text, name=self._file.name, templates=bundle.templates), notice
+        configuration = await self.push(bundle.text, name=self._file.name, templates=bundle.templates)
+        return configuration, self._take_own(own)
 
-    async def check_own(self) -> str:
-        """What has changed in the `tocsin.yml` since the start and waits for the next one; empty where nothing has.
+    async def reload_own(self) -> str:
+        """Put the `tocsin.yml` in force as it is now; says what of it waits for the next start, or nothing.
 
         Raises:
-            RejectedError: It cannot be read, or is not right.
+            RejectedError: It cannot be read, or is not right; what was in force stays.
         """
+        return self._take_own(await self._read_own())
+
+    async def _read_own(self) -> OwnConfiguration:
         file = self._own_file or own_beside(self._file)
-        if file is None:
-            return ""
-        own = await asyncio.to_thread(read_own, file)
-        if own.compat == self._own.compat:
+        return OwnConfiguration(self._own.compat) if file is None else await asyncio.to_thread(read_own, file)
+
+    def _take_own(self, own: OwnConfiguration) -> str:
+        before, self._own = self._own, replace(own, compat=self._own.compat)
+        if own.compat == before.compat:
             return ""
         now = own.compat or "not set"
-        return f"compat in {file} is {now} now, and was {self._own.compat or 'not set'}: the next start heeds it"
+        file = self._own_file or own_beside(self._file)
+        return f"compat in {file} is {now} now, and was {before.compat or 'not set'}: the next start heeds it"
 
     async def _wake_all(self, now: datetime) -> None:
         """A tick for each live group: its decision sees the new version and places its alerts anew."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
@@ -11,10 +12,14 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.configuration_files import own_beside, read_own
+from domain.addresses import ALLOWING, Allowance, read_allowance
 from domain.errors import RejectedError
 
 AUTHORITY = "https://login.microsoftonline.com"
+MANAGEMENT = "https://management.azure.com"
+MANAGEMENTS = (MANAGEMENT, "https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn")
 LEAST_PEPPER_CHARACTERS = 32
+_SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 CONNECTIONS = {
     "cosmos_endpoint": "COSMOS__accountEndpoint",
@@ -92,6 +97,11 @@ class Settings(BaseModel):
     slack_signing_secret: str = Field(
         "", repr=False, description="Of the Slack app whose buttons Tocsin answers; without it a button is a link."
     )
+    private_receivers: str | None = Field(
+        None,
+        description="Receivers without a public address that may be told all the same: names, addresses and networks,"
+        " by commas; `*` for all.  Not set: all where nobody is asked for a key and this is not Azure, else none.",
+    )
     entra_tenants: str = Field("", description="The ids of the tenants, by commas, whose tokens are taken.")
     entra_audience: str = Field("", description="For whom these tokens must be: the app's client id or URI, by commas.")
     entra_authority: str = Field(AUTHORITY, description="Who issues them; another one only on this machine, for tests.")
@@ -107,6 +117,21 @@ class Settings(BaseModel):
         500_000, ge=1, description="While so many messages with alerts wait in memory, alerts are refused (503)."
     )
     request_seconds: float = Field(60.0, gt=0, description="After so long a request is given up (503).")
+    raw_retention_hours: float = Field(
+        168.0,
+        ge=0,
+        le=90 * 24,
+        description="For how many hours the payloads of sources are kept, to be read again; 0 keeps none.",
+    )
+    reconcile_subscriptions: str = Field(
+        "", description="The ids of the Azure subscriptions, by commas, whose alerts must arrive here; asked each hour."
+    )
+    reconcile_action_groups: str = Field(
+        "", description="The resource IDs, by commas, of the action groups that tell this Tocsin; without any, all do."
+    )
+    reconcile_endpoint: str = Field(
+        MANAGEMENT, description="Azure Resource Manager, of another cloud; or an address of this machine, for tests."
+    )
     website_site_name: str = Field("", description="Set by Azure: the app's name.")
     website_auth_enabled: str = Field("", description="Set by Azure: `True` where Easy Auth stands in front.")
 
@@ -128,7 +153,9 @@ class Settings(BaseModel):
         if settings.home == "azure":
             settings.check_connections()
         settings.check_identities()
+        settings.check_private_receivers()
         settings.check_web_pubsub()
+        settings.check_reconciliation()
         file = settings.own_configuration or own_beside(settings.configuration)
         if file is None:
             return settings
@@ -165,6 +192,21 @@ class Settings(BaseModel):
         if self.entra_authority != AUTHORITY and parts.hostname not in ("127.0.0.1", "::1", "localhost"):
             raise RejectedError(f"TOCSIN_ENTRA_AUTHORITY may only be {AUTHORITY}, or an address of this machine")
 
+    def check_private_receivers(self) -> None:
+        """Raises RejectedError when `private_receivers` cannot be read, naming the variable."""
+        try:
+            _ = self.allowance
+        except ValueError as error:
+            raise RejectedError(f"{ALLOWING}: {error}") from error
+
+    @cached_property
+    def allowance(self) -> Allowance:
+        """Which receivers may be told although their addresses are not public."""
+        if self.private_receivers is not None:
+            return read_allowance(self.private_receivers)
+        # On one machine, where whoever reaches it may do everything, receivers beside it are the rule.
+        return Allowance(is_for_all=not (self.auth or self.website_site_name))
+
     @property
     def tenants(self) -> tuple[str, ...]:
         """Those of `entra_tenants`, in lower case."""
@@ -195,6 +237,30 @@ class Settings(BaseModel):
             raise RejectedError(
                 "WEB_PUBSUB has a key, which is for emulators: set WEB_PUBSUB__endpoint and grant a role"
             )
+
+    def check_reconciliation(self) -> None:
+        """Raises RejectedError when what is set about Azure's alerts cannot be meant, naming the variable."""
+        for subscription in self.reconciled_subscriptions:
+            if not _SUBSCRIPTION.fullmatch(subscription):
+                raise RejectedError(f"TOCSIN_RECONCILE_SUBSCRIPTIONS: {subscription[:100]!r} is no subscription's id")
+        for group in self.reconciled_action_groups:
+            if "/providers/microsoft.insights/actiongroups/" not in group:
+                raise RejectedError(f"TOCSIN_RECONCILE_ACTION_GROUPS: {group[:200]!r} is no action group's resource ID")
+        host = urlsplit(self.reconcile_endpoint).hostname
+        if self.reconcile_endpoint not in MANAGEMENTS and host not in ("127.0.0.1", "::1", "localhost"):
+            raise RejectedError(
+                f"TOCSIN_RECONCILE_ENDPOINT may only be {', '.join(MANAGEMENTS)}, or an address of this machine"
+            )
+
+    @property
+    def reconciled_subscriptions(self) -> tuple[str, ...]:
+        """Those of `reconcile_subscriptions`, in lower case."""
+        return tuple(found.strip().lower() for found in self.reconcile_subscriptions.split(",") if found.strip())
+
+    @property
+    def reconciled_action_groups(self) -> frozenset[str]:
+        """Those of `reconcile_action_groups`, in lower case."""
+        return frozenset(found.strip().lower() for found in self.reconcile_action_groups.split(",")) - {""}
 
     @property
     def web_pubsub_address(self) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import os
 import uuid
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property
 from importlib import import_module
 from pkgutil import iter_modules
@@ -21,6 +21,7 @@ import domain
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
 
+    from adapters.arrivals import Arrivals
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from adapters.outbox import Outbox
     from adapters.settings import Settings
     from adapters.shadow import ShadowDeliverer
+    from adapters.verifying import Verifier
+    from domain.arrivals import ArrivalStore
     from domain.audit import AuditStore
     from domain.door import Door
     from domain.groups import GroupStore
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from domain.limits import Attempts, Limits
     from domain.live import LiveLog, LivePublisher
     from domain.queues import Queues
+    from domain.reconciling import FiredAlerts, ReceiptStore
     from domain.shadowing import ShadowStore
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
@@ -76,6 +80,7 @@ class Ports:
     links: Links
     entra: Entra | None
     """None where no tenant is listed."""
+    verifier: Verifier
     limits: Limits
     attempts: Attempts
     configurations: Configurations
@@ -84,6 +89,9 @@ class Ports:
     shadow: ShadowStore
     requests: IdempotencyStore
     statistics: StatisticsStore
+    receipts: ReceiptStore
+    fired_alerts: FiredAlerts
+    arrivals: Arrivals
     broker: Broker
     backlog: Callable[[], int]
     """How many messages with alerts wait in this process's memory; 0 where the queue is another's."""
@@ -113,6 +121,8 @@ class _Home:
     shadow: ShadowStore
     requests: IdempotencyStore
     statistics: StatisticsStore
+    receipts: ReceiptStore
+    arrivals: ArrivalStore
     broker: Broker
     backlog: Callable[[], int]
     project: Project
@@ -122,6 +132,7 @@ class _Home:
 
 
 def _sqlite(settings: Settings, clock: Clock) -> _Home:
+    from adapters.sqlite.arrivals import SqliteArrivalStore
     from adapters.sqlite.audit import SqliteAuditStore
     from adapters.sqlite.broker import SqliteBroker
     from adapters.sqlite.groups import SqliteGroupStore
@@ -129,6 +140,7 @@ def _sqlite(settings: Settings, clock: Clock) -> _Home:
     from adapters.sqlite.journal import Journal
     from adapters.sqlite.keys import SqliteKeyStore
     from adapters.sqlite.policy import SqlitePolicyStore
+    from adapters.sqlite.receipts import SqliteReceiptStore
     from adapters.sqlite.shadow import SqliteShadowStore
     from adapters.sqlite.silences import SqliteSilenceStore
     from adapters.sqlite.sources import SqliteSourceStore
@@ -157,6 +169,8 @@ def _sqlite(settings: Settings, clock: Clock) -> _Home:
         audit=SqliteAuditStore(journal),
         shadow=SqliteShadowStore(journal),
         requests=SqliteIdempotencyStore(journal),
+        receipts=SqliteReceiptStore(journal),
+        arrivals=SqliteArrivalStore(journal),
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
@@ -167,12 +181,14 @@ def _sqlite(settings: Settings, clock: Clock) -> _Home:
 
 
 def _memory(settings: Settings, clock: Clock) -> _Home:
+    from adapters.memory.arrivals import MemoryArrivalStore
     from adapters.memory.audit import MemoryAuditStore
     from adapters.memory.broker import MemoryBroker
     from adapters.memory.groups import MemoryGroupStore
     from adapters.memory.idempotency import MemoryIdempotencyStore
     from adapters.memory.keys import MemoryKeyStore
     from adapters.memory.policy import MemoryPolicyStore, MemorySilenceStore
+    from adapters.memory.receipts import MemoryReceiptStore
     from adapters.memory.shadow import MemoryShadowStore
     from adapters.memory.sources import MemorySourceStore
 
@@ -201,6 +217,8 @@ def _memory(settings: Settings, clock: Clock) -> _Home:
         audit=MemoryAuditStore(),
         shadow=MemoryShadowStore(),
         requests=MemoryIdempotencyStore(),
+        receipts=MemoryReceiptStore(),
+        arrivals=MemoryArrivalStore(),
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
@@ -211,6 +229,7 @@ def _memory(settings: Settings, clock: Clock) -> _Home:
 
 
 def _azure(settings: Settings, clock: Clock) -> _Home:
+    from adapters.cosmos.arrivals import CosmosArrivalStore
     from adapters.cosmos.audit import CosmosAuditStore
     from adapters.cosmos.causality import Causality
     from adapters.cosmos.client import Cosmos
@@ -222,6 +241,7 @@ def _azure(settings: Settings, clock: Clock) -> _Home:
     from adapters.cosmos.metering import Meter
     from adapters.cosmos.payloads import CosmosPayloads
     from adapters.cosmos.policy import CosmosPolicyStore, PolicyPart
+    from adapters.cosmos.receipts import CosmosReceiptStore
     from adapters.cosmos.shadow import CosmosShadowStore
     from adapters.cosmos.silences import CosmosSilenceStore
     from adapters.cosmos.sources import CosmosSourceStore
@@ -279,6 +299,8 @@ def _azure(settings: Settings, clock: Clock) -> _Home:
         audit=CosmosAuditStore(cosmos),
         shadow=CosmosShadowStore(cosmos),
         requests=CosmosIdempotencyStore(cosmos),
+        receipts=CosmosReceiptStore(cosmos),
+        arrivals=CosmosArrivalStore(cosmos, clock, timedelta(hours=settings.raw_retention_hours)),
         statistics=statistics,
         broker=broker,
         backlog=lambda: 0,
@@ -398,6 +420,8 @@ _HOMES = {"sqlite": _sqlite, "memory": _memory, "azure": _azure}
 
 def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     """Make every adapter that these settings name; clients connect when first used."""
+    from adapters.alerts_management import AlertsManagement
+    from adapters.arrivals import Arrivals
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
@@ -408,6 +432,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     from adapters.outbox import Outbox
     from adapters.secrets import look_beside
     from adapters.shadow import ShadowDeliverer
+    from adapters.verifying import Verifier
     from domain.door import Door
     from domain.limits import Attempts, Limits, Rate
 
@@ -428,6 +453,8 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         links,
         is_strict=settings.compat == "strict",
         is_interactive=bool(settings.slack_signing_secret),
+        allowance=settings.allowance,
+        signing=lambda receiver: configurations.own.receivers.secrets_of(receiver),
     )
     configurations = Configurations(
         home.policy,
@@ -441,6 +468,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         own_file=settings.own_configuration,
         ignore_unsupported_receivers=settings.ignore_unsupported_receivers,
         is_shadow=settings.shadow,
+        allowance=settings.allowance,
     )
 
     def prepare() -> None:
@@ -448,9 +476,13 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         _load_rules()
 
     live = Live(home, settings, clock, configurations)
+    identity = _Identity()
+    fired_alerts = AlertsManagement(settings.reconcile_endpoint, identity.get)
 
     async def close() -> None:
         await live.close()
+        await fired_alerts.close()
+        await identity.close()
         await notifiers.close()
         await home.close()
 
@@ -468,6 +500,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         keyring=keyring,
         links=links,
         entra=Entra(settings.tenants, settings.audiences, settings.entra_authority) if settings.tenants else None,
+        verifier=Verifier(settings.tenants, settings.entra_authority),
         limits=Limits(
             Rate(settings.ingest_per_second, settings.ingest_burst),
             Rate(settings.requests_per_second, settings.requests_burst),
@@ -481,6 +514,9 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         else Deliverer(notifiers, clock, Random()),
         shadow=home.shadow,
         requests=home.requests,
+        receipts=home.receipts,
+        fired_alerts=fired_alerts,
+        arrivals=Arrivals(home.arrivals, clock, timedelta(hours=settings.raw_retention_hours)),
         statistics=home.statistics,
         broker=home.broker,
         backlog=home.backlog,

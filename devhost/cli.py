@@ -9,6 +9,7 @@ from importlib import import_module
 from pathlib import Path
 
 from devhost.client import DEFAULT_URL, KEY_VARIABLE, Client, NoAnswerError, RefusedError
+from domain.sources.registry import KINDS
 
 REFUSED = 1
 WRONG = 2
@@ -51,6 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_audit(commands)
     _add_silence(commands)
     _add_incidents(commands)
+    _add_sources(commands)
     return parser
 
 
@@ -277,6 +279,45 @@ def _add_incidents(commands: Parsers) -> None:
         _finish(parser, "respond", module="incidents_command")
 
 
+def _add_sources(commands: Parsers) -> None:
+    sources = commands.add_parser("sources", help="who sends alerts in a form of their own, and what becomes of them")
+    actions = sources.add_subparsers(dest="action", required=True, metavar="ACTION")
+    test = actions.add_parser("test", help="show what would become of the payload on standard input; asks no server")
+    test.add_argument("kind", choices=KINDS, metavar="KIND", help=f"its form: {', '.join(KINDS)}")
+    test.add_argument("--key", default="default", help="the last part of the source's address (default %(default)s)")
+    test.add_argument("--tocsin-config", type=Path, metavar="FILE", help="the tocsin.yml that says more of the source")
+    test.add_argument("--header", action="append", default=[], metavar="'NAME: VALUE'", help="may be given repeatedly")
+    test.add_argument("--json", action="store_true", help="for programs")
+    test.set_defaults(run=lambda options: _look("test_source", options, module="sources_command"))
+    listing = actions.add_parser("list", help="what came from them and what it became, the newest first")
+    listing.add_argument("--rejected", action="store_true", help="only that of which nothing could be made")
+    listing.add_argument("--limit", type=int, default=50, help="at most so many (default %(default)s)")
+    show = actions.add_parser("show", help="one payload as it came, without what is secret in it")
+    show.add_argument("id", metavar="ID")
+    replay = actions.add_parser("replay", help="read payloads again after a change of the mapping, and mend what fires")
+    replay.add_argument("--id", action="append", metavar="ID", help="only this one; may be given several times")
+    replay.add_argument("--dry-run", action="store_true", help="send nothing; show what would be sent")
+    collisions = actions.add_parser("collisions", help="alerts that may be several as one, or one as several")
+    replay.add_argument("source", metavar="KIND/KEY", help="only this sender's")
+    for parser in (listing, collisions):
+        parser.add_argument("source", nargs="?", metavar="KIND[/KEY]", help="only of this kind, or this sender")
+    for parser, since, default in (
+        (listing, None, "all that is kept"),
+        (replay, None, "all"),
+        (collisions, "7d", "7d"),
+    ):
+        help = f"an instant, or how long ago (default: {default})"
+        parser.add_argument("--since", default=since, metavar="TIME", help=help)
+        parser.add_argument("--until", metavar="TIME", help="an instant, or how long ago (default: now)")
+    for parser, function in (
+        (listing, "list_arrivals"),
+        (show, "show_arrival"),
+        (replay, "replay_arrivals"),
+        (collisions, "list_collisions"),
+    ):
+        _finish(parser, function, module="arrivals_command")
+
+
 def _add_shadow(commands: Parsers) -> None:
     shadow = commands.add_parser("shadow", help="what a Tocsin with --shadow would have sent, beside Alertmanager")
     add = shadow.add_argument
@@ -342,12 +383,11 @@ def _ask(module: str, function: str, options: argparse.Namespace) -> int:
     return _heed(lambda: command(Client(options.url, options.key), options))
 
 
-def _look(function: str, options: argparse.Namespace) -> int:
+def _look(function: str, options: argparse.Namespace, *, module: str = "configuration_commands") -> int:
     """Run a command that needs no server."""
-    from devhost import configuration_commands
     from domain.errors import RejectedError
 
-    command: Callable[[argparse.Namespace], int] = getattr(configuration_commands, function)
+    command: Callable[[argparse.Namespace], int] = getattr(import_module(f"devhost.{module}"), function)
     try:
         return _heed(lambda: command(options))
     except RejectedError as error:

@@ -280,7 +280,7 @@ async def follow(file: Path, home: Ports) -> None:
         yield_on_timeout=True,
         watch_filter=lambda _, path: "/tocsin.db" not in path,
     ):
-        said = await _check_own(home, said)
+        said = await _follow_own(home, said)
         try:
             bundle = await asyncio.to_thread(read_files, file)
         except RejectedError as error:
@@ -303,12 +303,12 @@ async def follow(file: Path, home: Ports) -> None:
             log.info("%s was changed: version %s is in force. %s", what, configuration.version, _words(configuration))
 
 
-async def _check_own(home: Ports, said: str) -> str:
-    """Say what of a changed `tocsin.yml` waits for a restart, or that it is wrong, unless that was `said` already."""
+async def _follow_own(home: Ports, said: str) -> str:
+    """Put a changed `tocsin.yml` in force; says what of it waits for a restart, or is wrong, unless that was `said`."""
     try:
-        notice = await home.configurations.check_own()
+        notice = await home.configurations.reload_own()
     except RejectedError as error:
-        notice = f"{error}\nThe next start will refuse that."
+        notice = f"{error}\nWhat was in force stays; the next start will refuse that."
     if notice and notice != said:
         log.warning("%s", notice)
     return notice

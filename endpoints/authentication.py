@@ -1,10 +1,11 @@
 """Who asks: the principal of a request, proven by what its headers carry.
 
-Without `--auth` (`TOCSIN_AUTH`) everybody is `LOCAL`.  With it, the first of these that is there counts:
+Without `--auth` (`TOCSIN_AUTH`) everybody is `LOCAL`.  With it, what a path holds counts, then the first of these:
 
     Authorization: Bearer <an API key, or a token of Entra ID>
     Authorization: Basic <anything>:<an API key>          as Prometheus, amtool and browsers send it
     X-API-Key: <an API key>
+    /api/v1/sources/{kind}/<an API key>                   for senders that can send no header
     X-MS-CLIENT-PRINCIPAL                                 where the platform says that Easy Auth stands in front
 """
 
@@ -21,11 +22,13 @@ from urllib.parse import urlsplit
 import azure.functions as func
 
 from adapters.wiring import ports
-from domain.errors import ForbiddenError, TooManyError, UnauthenticatedError
-from domain.principals import ANYBODY, LOCAL, Principal
+from domain.errors import ForbiddenError, RejectedError, TooManyError, UnauthenticatedError
+from domain.principals import ANYBODY, LOCAL, Principal, Scope
+from domain.quoting import quote
 
 if TYPE_CHECKING:
     from adapters.wiring import Ports
+    from domain.sources.definitions import Source
 
 acting: ContextVar[Principal] = ContextVar("acting", default=LOCAL)
 """Whoever the request being handled comes from; set by the pipeline, read where an actor is recorded."""
@@ -48,16 +51,58 @@ async def authenticate(request: func.HttpRequest) -> Principal:
         UnavailableError: The store, or Entra ID, did not answer (503).
     """
     home = ports()
-    if not home.settings.auth:
+    source = _verified_source(request)
+    if source is None and not home.settings.auth:
         return LOCAL
     acting.set(ANYBODY)
-    principal = await _find(home, request)
+    principal = await (_find(home, request) if source is None else verify(home, request, source))
     acting.set(principal)
     return principal
 
 
+def _verified_source(request: func.HttpRequest) -> Source | None:
+    """The source of this address, where the `tocsin.yml` says by what it is known: then it needs no API key.
+
+    Where the path has a key all the same, that one names the source, and the handler verifies it.
+    """
+    if "kind" not in request.route_params or has_key_in_path(request):
+        return None
+    try:
+        source = source_of(request)
+    except RejectedError:
+        return None
+    return source if source.verification is not None else None
+
+
+async def verify(home: Ports, request: func.HttpRequest, source: Source) -> Principal:
+    """Hold the request to the source's `verify`; whoever failed too often lately is refused before.
+
+    Raises:
+        UnauthenticatedError: It was not sent by this source (401).
+        TooManyError: Too many attempts have failed (429).
+        UnavailableError: That cannot be told now (503).
+    """
+    from domain.sources.reading import Payload
+    from endpoints.auditing import address_of, network_of
+
+    # By the address alone: nobody must be able to lock out a source by sending in its name.
+    network, now = network_of(address_of(request)), time.monotonic()
+    if wait := home.attempts.wait(network, "", now):
+        raise TooManyError("too many attempts have failed", timedelta(seconds=max(1, -(-wait // 1))))
+    body = request.get_body()
+    payload = Payload(body, {name.lower(): text for name, text in request.headers.items()})
+    try:
+        await home.verifier.verify(source, payload, home.clock())
+    except UnauthenticatedError as error:
+        home.attempts.failed(network, "", f"{source.name} {hash(body)}", str(error), now)
+        raise
+    return Principal(f"source:{source.name}", source.name, frozenset({Scope.INGEST}), source.name)
+
+
 async def _find(home: Ports, request: func.HttpRequest) -> Principal:
     headers = request.headers
+    if _key_id_in(request):
+        return await prove(home, request, request.route_params["key"])
     given = headers.get("authorization")
     if given is not None:
         scheme, _, credentials = given.strip().partition(" ")
@@ -67,9 +112,9 @@ async def _find(home: Ports, request: func.HttpRequest) -> Principal:
             credentials = _password(credentials)
         elif scheme != "bearer":
             raise UnauthenticatedError("Authorization must be Bearer or Basic")
-        return await _prove(home, request, credentials)
+        return await prove(home, request, credentials)
     if (key := headers.get("x-api-key")) is not None:
-        return await _prove(home, request, key.strip())
+        return await prove(home, request, key.strip())
     if (principal := headers.get(EASY_AUTH)) is not None and home.settings.trusts_easy_auth:
         from adapters.easy_auth import read_principal
 
@@ -82,7 +127,14 @@ class NoCredentialsError(UnauthenticatedError):
     """Nothing was sent that could be wrong: no failed attempt, and what a browser does first."""
 
 
-async def _prove(home: Ports, request: func.HttpRequest, token: str) -> Principal:
+async def prove(home: Ports, request: func.HttpRequest, token: str) -> Principal:
+    """Whose API key, or token of Entra ID, this is, wherever in the request it stood.
+
+    Raises:
+        UnauthenticatedError: Nobody's, or it is expired or revoked (401).
+        TooManyError: Too many attempts of this network, or at this key, have failed (429).
+        UnavailableError: The store, or Entra ID, did not answer (503).
+    """
     from domain.keys import key_id_of
     from endpoints.auditing import address_of, network_of
 
@@ -149,6 +201,43 @@ def check_source(principal: Principal, path: str, request: func.HttpRequest) -> 
     if principal.source is None:
         return
     parameters = request.route_params
-    source = SOURCES.get(path) or "/".join(parameters[name] for name in ("kind", "key") if name in parameters)
+    source = SOURCES.get(path) or ("/".join(_address_of(request)) if "kind" in parameters else "")
     if source != principal.source:
         raise ForbiddenError(f"this key may only send as {principal.source!r}")
+
+
+def source_of(request: func.HttpRequest) -> Source:
+    """Whose alerts these are, by the address that they were sent to, and what the `tocsin.yml` says of it.
+
+    Raises:
+        RejectedError: The address names no source.
+    """
+    from domain.sources.definitions import KEY
+
+    kind, key = _address_of(request)
+    if not KEY.fullmatch(key):
+        raise RejectedError(f"{quote(key[:200])} is no key: letters, digits, '.', '_' and '-', 100 at most")
+    return ports().configurations.own.sources.find(kind, key)
+
+
+def _address_of(request: func.HttpRequest) -> tuple[str, str]:
+    """The kind and the key.  A secret is none: what it is limited to names the source, or else its id does."""
+    kind, key = request.route_params["kind"], request.route_params["key"]
+    if key_id := _key_id_in(request):
+        key = (acting.get().source or "").partition("/")[2] or key_id
+    return kind, key
+
+
+def has_key_in_path(request: func.HttpRequest) -> bool:
+    """Whether the address of a source has an API key in the place of its name."""
+    return _key_id_in(request) is not None
+
+
+def _key_id_in(request: func.HttpRequest) -> str | None:
+    """The id of the API key that the path holds; the path of nothing but a source has a part of that name."""
+    key = request.route_params.get("key")
+    if key is None:
+        return None
+    from domain.keys import key_id_of
+
+    return key_id_of(key)

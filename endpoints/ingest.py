@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import azure.functions as func
 
@@ -12,6 +13,10 @@ from domain.errors import MalformedError
 from domain.principals import Scope
 from domain.quoting import quote
 from endpoints.pipeline import endpoint, reply
+
+if TYPE_CHECKING:
+    from domain.alerts import Alert
+    from domain.situations import Situation
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -45,12 +50,22 @@ async def take_in(body: bytes) -> Sequence[str]:
     if len(reading.alerts) > (most := ports().settings.batch_alerts):
         # They are read in no time, and take a second to route, in which nobody else is answered.
         raise MalformedError(413, 413, f"{len(reading.alerts)} alerts are too many at once; at most {most} are taken")
-    admission = door.admit(reading.alerts, situation)
+    await admit(reading.alerts, situation)
+    return reading.problems
+
+
+async def admit(alerts: Sequence[Alert], situation: Situation) -> None:
+    """Absorb or enqueue alerts that were all received at once; returns when they are durable.
+
+    Raises:
+        UnavailableError: Some may not be: whoever sent them must send all again.
+    """
+    door = ports().door
+    admission = door.admit(alerts, situation)
     if admission.messages:
         await ports().configurations.feed_sources(admission.alerts, situation.configuration)
         await ports().queues.send_events(admission.messages)
         door.remember(admission.alerts)
-    return reading.problems
 
 
 def check_is_json(content_type: str) -> None:

@@ -41,6 +41,7 @@ TAGS = {
     "Alerts": "Single alerts, and why each was told or was not.",
     "Groups": "What is told together.",
     "Silences": "What mutes, and what it would mute.",
+    "Sources": "What other systems send in forms of their own, and what is made of it.",
     "Receivers": "Whom alerts are told to.",
     "Deliveries": "Single notifications and what became of them.",
     "Dead letters": "Messages that nobody will try again by themselves.",
@@ -126,10 +127,17 @@ def tag_of(path: str) -> str:
         return "Alertmanager"
     if path.startswith("api/v1/"):
         named = rest[1].replace("-", " ").capitalize()
-        named = {"Events": "Live", "Configurations": "Configuration"}.get(named, named)
+        named = {
+            "Events": "Live",
+            "Configurations": "Configuration",
+            "Arrivals": "Sources",
+            "Reconciliation": "Sources",
+        }.get(named, named)
         return named if named in TAGS else "Operations"
     if first == "-":
         return "Operations"
+    if first == "v2":
+        return "Sources"
     return "Documentation" if first in ("docs", "redoc", "openapi.json", "problems") else "Pages"
 
 
@@ -269,6 +277,7 @@ _WORDS = {
     302: "See there.",
     303: "It is done; see there.",
     304: "It is as the caller knows it.",
+    400: "Something in it is wrong.",
     404: "There is none.",
     409: "Not now.",
 }

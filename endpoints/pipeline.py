@@ -52,6 +52,7 @@ type Content = type[BaseModel] | str | tuple[str, ...] | None
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 WRITES = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 JSON = "application/json"
+SOURCE = "api/v1/sources/{kind}/{key}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +83,11 @@ class Endpoint:
         return self.path.startswith("api/v1/")
 
     @property
+    def takes_any_form(self) -> bool:
+        """Whether its callers are other systems, which ask and send as they always do."""
+        return self.path == SOURCE
+
+    @property
     def takes_key(self) -> bool:
         """Whether an `Idempotency-Key` keeps a second request from doing it twice; ingest absorbs by itself."""
         return self.is_ours and self.method in WRITES and self.scope not in (Scope.INGEST, None)
@@ -94,7 +100,7 @@ class Endpoint:
     @property
     def produces(self) -> tuple[str, ...]:
         """The media types of its good answers; none where it may not be bargained about."""
-        if self.path.startswith(("api/v2/", "-/")):
+        if self.path.startswith(("api/v2/", "-/")) or self.takes_any_form:
             return ()
         found = [content for status, content in self.answers.items() if 200 <= status < 300]
         if None in found:
@@ -169,7 +175,7 @@ def _guarded(entry: Endpoint) -> Handler:
     """The handler behind all that is looked at before it runs."""
     scope, handler, produces = entry.scope, within_time(audited(entry)), entry.produces
     takes_key, is_conditional = entry.takes_key, entry.conditional and entry.method == "GET"
-    refuses_parameters = entry.is_ours and entry.query is NoQuery
+    refuses_parameters = entry.is_ours and entry.query is NoQuery and not entry.takes_any_form
 
     async def run(request: func.HttpRequest) -> func.HttpResponse:
         principal = ANYBODY
@@ -256,6 +262,11 @@ async def _refuse_the_rest(request: func.HttpRequest) -> func.HttpResponse:
         return refuse(request, NOT_FOUND, f"path {path[:200]} was not found")
     if (response := preflight(request, allowed)) is not None:
         return response
+    if "webhook-request-origin" in request.headers:
+        from endpoints.handshake import grant
+
+        if (response := await grant(request)) is not None:
+            return response
     detail = f"method {request.method} is not allowed, but [{','.join(allowed)}] are"
     response = refuse(request, METHOD, detail, allow=allowed)
     response.headers["Allow"] = ", ".join(allowed)

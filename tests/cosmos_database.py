@@ -13,6 +13,7 @@ from azure.cosmos.aio import CosmosClient
 from adapters.cosmos.causality import Causality
 from adapters.cosmos.client import Cosmos
 from adapters.cosmos.containers import (
+    ARRIVALS,
     AUDIT,
     CONTAINERS,
     DEAD,
@@ -26,7 +27,7 @@ from adapters.cosmos.containers import (
 from adapters.cosmos.metering import Meter
 from tests.standins.cosmos import CosmosStandIn
 
-SMALL = (POLICY, SOURCES, SHADOW, REQUESTS, DEAD, PAYLOADS, AUDIT)
+SMALL = (POLICY, SOURCES, SHADOW, REQUESTS, DEAD, PAYLOADS, AUDIT, ARRIVALS)
 """What everything but the groups needs."""
 
 NAME = "tocsin"

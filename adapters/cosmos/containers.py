@@ -69,7 +69,28 @@ AUDIT = ContainerSpec("audit", "/segment", ("/number/?",))
 REQUESTS = ContainerSpec("requests", "/id", default_ttl=DAY)
 """Requests under an idempotency key, and their answers."""
 
+RECEIPTS = ContainerSpec("receipts", "/id", default_ttl=3 * DAY)
+"""Which alerts of Azure Monitor arrived, and what the last reconciliation found."""
+
+ARRIVALS = ContainerSpec("arrivals", "/part", ("/kind/?", "/key/?", "/is_rejected/?"))
+"""Payloads of sources as they came, by hour and bucket of sources; and which of these parts there are."""
+
 LEASES = ContainerSpec("leases", "/id")
 """How far each function has read the change feed; written by the Functions host."""
 
-CONTAINERS = (GROUPS, INCIDENTS, HISTORY, STATISTICS, POLICY, SOURCES, SHADOW, DEAD, PAYLOADS, AUDIT, REQUESTS, LEASES)
+CONTAINERS = (
+    GROUPS,
+    INCIDENTS,
+    HISTORY,
+    STATISTICS,
+    POLICY,
+    SOURCES,
+    SHADOW,
+    DEAD,
+    PAYLOADS,
+    AUDIT,
+    REQUESTS,
+    RECEIPTS,
+    ARRIVALS,
+    LEASES,
+)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from adapters.foreign_messages import keep_foreign, read_foreign
 from adapters.servicebus.connection import Connection, close, translating
 from adapters.servicebus.reading import read_body, read_properties
 from adapters.servicebus.store import DeadLetters, KeptLetter
@@ -89,9 +90,16 @@ class DeadLetterQueue:
             at=self._clock(),
             delivery_count=message.delivery_count or 0,
             size=int(properties.get("size", 0)),
-            body=b"" if reference else read_body(message),
+            body=b"" if reference else self._body(message, properties),
         )
         return KeptLetter(letter, message.session_id, reference)
+
+    def _body(self, message: ServiceBusReceivedMessage, properties: Mapping[str, Any]) -> bytes:
+        body = read_body(message)
+        if self._queue != "intake":
+            return body
+        foreign = read_foreign(body, properties, message.content_type)
+        return body if foreign is None else keep_foreign(foreign)
 
     async def _drop(self) -> None:
         receiver, self._receiver = self._receiver, None

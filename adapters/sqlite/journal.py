@@ -19,7 +19,7 @@ log = logging.getLogger("tocsin.sqlite")
 
 type Durability = Literal["process", "power"]
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 
 # Some of the tables are written behind (`adapters/sqlite/table.py`); `redo` holds what they lack until then.
 SCHEMA = """
@@ -71,6 +71,13 @@ create index requests_began on requests (began_at);
 create table audit (number integer primary key, document blob not null);
 create table statistics (day text not null, dimension text not null, name text not null, counter text not null,
     value real not null, primary key (day, dimension, name, counter)) without rowid;
+""",
+    4: """
+create table receipts (id text primary key, at real not null, document blob not null) without rowid;
+create index receipts_at on receipts (at);
+create table arrivals (id text primary key, kind text not null, key text not null, is_rejected integer not null,
+    document blob not null, body blob not null);
+create index arrivals_source on arrivals (kind, key, id);
 """,
 }
 

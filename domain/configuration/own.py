@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast, get_args
 
+from domain.configuration.own_enriching import Files
+from domain.configuration.own_receivers import ReceiverExtras, read_receiver_extras
+from domain.configuration.own_sources import NO_FILES, read_sources
 from domain.errors import ConfigurationError
 from domain.quoting import quote
+from domain.sources.definitions import Sources
 from domain.yaml_document import Field, Problems, read_document
 
 type Compat = Literal["mended", "strict"]
@@ -18,25 +22,38 @@ class OwnConfiguration:
 
     compat: Compat | None = None
     """`strict` follows Alertmanager exactly, its known defects included; None where the file does not say."""
+    sources: Sources = field(default_factory=Sources)
+    """Who sends alerts in a form of their own."""
+    receivers: ReceiverExtras = field(default_factory=ReceiverExtras)
+    """What Alertmanager's file has no words for."""
 
 
-def read_own_configuration(text: str, *, name: str = "tocsin.yml") -> OwnConfiguration:
+def read_own_configuration(text: str, *, name: str = "tocsin.yml", files: Files = NO_FILES) -> OwnConfiguration:
     """What the text of a `tocsin.yml` says; an empty one says nothing, and that is fine.
 
+    Args:
+        text: The whole file.
+        name: What complaints call it.
+        files: The text of each of its `lookup_files`, or why it cannot be read.
+
     Raises:
-        ConfigurationError: It is not YAML, or says something that nobody would read; `name` is what it calls the file.
+        ConfigurationError: It is not YAML, or says something that nobody would read.
     """
     problems = Problems()
     document = read_document(text, problems)
-    configuration = _read_document(document) if document else OwnConfiguration()
+    configuration = _read_document(document, files) if document else OwnConfiguration()
     if found := problems.in_order():
         raise ConfigurationError(name, found)
     return configuration
 
 
-def _read_document(document: Field) -> OwnConfiguration:
+def _read_document(document: Field, files: Files) -> OwnConfiguration:
     section = document.section()
-    configuration = OwnConfiguration(compat=_read_compat(section.take("compat")))
+    configuration = OwnConfiguration(
+        compat=_read_compat(section.take("compat")),
+        sources=read_sources(section.take("sources"), files),
+        receivers=read_receiver_extras(section.take("receivers")),
+    )
     section.close()
     return configuration
 

@@ -171,3 +171,26 @@ async def test_a_reload_says_what_waits_for_a_restart(tmp_path: Path) -> None:
     own.unlink()
     assert (await home.configurations.reload())[1] == ""
     await home.close()
+
+
+# --- tocsin.yml -----------------------------------------------------------------------------------------------------
+
+
+def test_the_tables_of_a_tocsin_yml_lie_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "tables" / "services.csv").write_bytes("\ufeffservice,team\r\ncheckout,shop\r\n".encode())
+    file = tmp_path / "tocsin.yml"
+    file.write_text("sources: [{kind: zabbix, lookup: [{file: tables/services.csv, match: service, labels: team}]}]")
+    (lookup,) = read_own(file).sources.find("zabbix", "default").lookups
+    row = lookup.find({"service": "checkout"})
+    assert row is not None
+    assert (row.labels, row.place) == ({"team": "shop"}, "line 2")
+
+
+def test_a_table_that_is_not_there_is_told_where_it_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tocsin.yml"
+    file.write_text("sources:\n- kind: zabbix\n  lookup: [{file: gone.csv, match: service}]")
+    with pytest.raises(ConfigurationError) as caught:
+        read_own(file)
+    place = f"{file}:3: sources[0].lookup[0].file"
+    assert str(caught.value) == f"{place}: {tmp_path / 'gone.csv'} cannot be read: No such file or directory"

@@ -13,8 +13,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from azure.core.credentials import AccessToken
+from azure.servicebus import ServiceBusMessage
 from azure.servicebus.aio import ServiceBusReceiver
 
+from adapters.foreign_messages import read_foreign
 from adapters.messages import MessageQueues, OutgoingMessage
 from adapters.servicebus.broker import LONGEST_BODY_BYTES, ServiceBusBroker
 from adapters.servicebus.connection import BUSY, Connection, close
@@ -436,6 +438,18 @@ class TestDeadLetters:
         await wire.receiver("intake").dead_letter_message(message, "odd", "I do not like it")
         (letter,) = await wire.broker.list_dead()
         assert letter.reason == "odd: I do not like it"
+
+    async def test_a_foreign_one_is_kept_with_what_says_what_it_is(self, wire: Wire) -> None:
+        async with wire.broker.client.get_queue_sender("intake") as sender:
+            await sender.send_messages(
+                ServiceBusMessage(b"\xff", application_properties={"kind": "zabbix", "key": "x"})
+            )
+        (message,) = await wire.receiver("intake").receive_messages(1, max_wait_time=5)
+        await wire.receiver("intake").dead_letter_message(message, "odd", "I do not like it")
+        (letter,) = await wire.broker.list_dead()
+        again = read_foreign(letter.body, {"size": 0}, None)
+        assert again is not None
+        assert (again.kind, again.key, again.body) == ("zabbix", "x", b"\xff")
 
     async def test_a_replay_that_cannot_be_sent_keeps_the_letter(self, wire: Wire) -> None:
         await wire.broker.park("ticks", b"body", "reason")

@@ -12,6 +12,7 @@ from typing import Any, cast
 import pytest
 import pytest_asyncio
 
+from adapters.cosmos.arrivals import CosmosArrivalStore
 from adapters.cosmos.audit import CosmosAuditStore
 from adapters.cosmos.idempotency import CosmosIdempotencyStore
 from adapters.cosmos.keys import CosmosKeyStore
@@ -22,6 +23,7 @@ from adapters.cosmos.sources import CosmosSourceStore
 from adapters.settings import Settings
 from adapters.wiring import Ports, wire
 from devhost.pumps import ChangeFeed, LocalBroker
+from domain.arrivals import ArrivalStore
 from domain.audit import AuditStore
 from domain.groups import GroupStore, Incident
 from domain.idempotency import IdempotencyStore
@@ -153,6 +155,7 @@ class SmallHome:
     requests: IdempotencyStore
     keys: KeyStore
     audit: AuditStore
+    arrivals: ArrivalStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "cosmos"])
@@ -172,12 +175,20 @@ async def small_home(request: pytest.FixtureRequest, tmp_path: Path, clock: Cloc
                 CosmosIdempotencyStore(cosmos),
                 CosmosKeyStore(cosmos),
                 CosmosAuditStore(cosmos, segment_entries=5),
+                CosmosArrivalStore(cosmos, clock, timedelta(days=7)),
             )
             return
         ports = wire(Settings.read({"TOCSIN_HOME": request.param, "TOCSIN_DATA": str(tmp_path)}), clock)
         stack.push_async_callback(ports.close)
         yield SmallHome(
-            ports.policy, ports.silences, ports.sources, ports.shadow, ports.requests, ports.keys, ports.audit
+            ports.policy,
+            ports.silences,
+            ports.sources,
+            ports.shadow,
+            ports.requests,
+            ports.keys,
+            ports.audit,
+            ports.arrivals.store,
         )
 
 
@@ -214,3 +225,8 @@ def keys(small_home: SmallHome) -> KeyStore:
 @pytest.fixture
 def audit(small_home: SmallHome) -> AuditStore:
     return small_home.audit
+
+
+@pytest.fixture
+def arrivals(small_home: SmallHome) -> ArrivalStore:
+    return small_home.arrivals

@@ -49,8 +49,8 @@ OPEN = {
 }
 """What anybody may ask, each with its reason."""
 
-SIGNED = {"press_slack_button"}
-"""What proves itself by a signature of its own: no key helps, and without the signature it is refused."""
+SIGNED = {"press_slack_button", "enqueue_event", "enqueue_change"}
+"""What proves itself by what stands in its body: no key in a header helps, and without that it is refused."""
 
 
 @pytest.fixture(scope="module")

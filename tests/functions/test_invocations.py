@@ -220,6 +220,11 @@ async def test_the_sweep(app: Azure) -> None:
     assert head.heard_at is not None
 
 
+async def test_the_comparison_with_azure(app: Azure) -> None:
+    await app.worker.tick("reconcile")
+    assert await app.home.receipts.get_reconciliation() is None, "no subscription is named"
+
+
 async def test_a_tick_for_a_group_that_is_gone(app: Azure) -> None:
     await app.worker.receive("flush_group", Message(encode(tick(7)), "1", None, {"size": 0}))
     await app.worker.receive("fold_groups", Message(encode(events(reported(alert()))), "1", "1", {"size": 1}))
@@ -306,7 +311,7 @@ REQUESTS = {
 }
 MESSAGES = {"take_in", "fold_groups", "flush_group", "deliver", "react_again"}
 FEEDS = {"relay_outbox", "write_history"}
-TIMERS = {"sweep"}
+TIMERS = {"sweep", "reconcile"}
 
 
 async def test_every_http_function_answers(app: Azure) -> None:
