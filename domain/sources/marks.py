@@ -113,7 +113,7 @@ def _marks(piece: Any) -> Iterator[tuple[str, str]]:
         elif isinstance(value, str) and name.lower() in _HOLDERS:
             for match in _TAG.finditer(value[:5000]):
                 yield from _mark(f"{path}.{match[1]}", match[2])
-        elif is_held or is_mark(name):
+        elif is_held or is_mark(name) or is_mark(".".join(path.split(".")[-2:])):  # {"node": {"name": "db1"}}
             yield from _mark(path, value)
 
 

@@ -83,6 +83,13 @@ class TestMerges:
                 id="a dimension",
             ),
             pytest.param(
+                [{"rule": "a", "node": {"name": name}} for name in "xyx"],
+                "likely",
+                "$.node.name",
+                ["x", "y"],
+                id="the name of a thing",
+            ),
+            pytest.param(
                 [{"rule": "a", "tags": f"env:prod,shard:{shard}"} for shard in "121"],
                 "likely",
                 "$.tags.shard",
