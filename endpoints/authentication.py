@@ -60,6 +60,11 @@ async def authenticate(request: func.HttpRequest) -> Principal:
     return principal
 
 
+def is_verified(request: func.HttpRequest) -> bool:
+    """Whether what comes to this address proves itself by what the `tocsin.yml` says, and needs no API key."""
+    return _verified_source(request) is not None
+
+
 def _verified_source(request: func.HttpRequest) -> Source | None:
     """The source of this address, where the `tocsin.yml` says by what it is known: then it needs no API key.
 

@@ -60,20 +60,14 @@ async def _is_wanted(asked: func.HttpRequest) -> bool:
     from domain.principals import Scope
 
     try:
-        if ports().settings.auth and not (await authentication.authenticate(asked)).may(Scope.INGEST):
-            return False
+        if authentication.is_verified(asked):
+            return True  # of what it sends, each event is signed
+        principal = await authentication.authenticate(asked)
+        authentication.check_source(principal, path_of(asked).strip("/"), asked)
         authentication.source_of(asked)
     except RejectedError:
-        return await _is_signed(asked)
-    return True
-
-
-async def _is_signed(asked: func.HttpRequest) -> bool:
-    """Whether it is the address of a source that signs each event, for which no key is asked."""
-    try:
-        return authentication.source_of(asked).verification is not None
-    except RejectedError:
         return False
+    return principal.may(Scope.INGEST)
 
 
 def validation_of(payload: Payload) -> func.HttpResponse | None:

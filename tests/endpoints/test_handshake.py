@@ -65,6 +65,13 @@ async def test_a_key_in_a_header_will_do(home: None) -> None:
     assert granted(await options("api/v1/sources/cloudevents/shop", headers))[0] == 200
 
 
+async def test_a_key_for_another_source_gets_none(home: None) -> None:
+    token = await give_key(Scope.INGEST, source="cloudevents/shop")
+    assert granted(await options(f"api/v1/sources/cloudevents/{token}"))[0] == 200
+    assert granted(await options(f"api/v1/sources/grafana/{token}"))[0] == 405
+    assert granted(await options("api/v1/sources/cloudevents/other", {**ORIGIN, **bearer(token)}))[0] == 405
+
+
 async def test_a_source_that_signs_needs_no_key(home: None) -> None:
     assert granted(await options("api/v1/sources/cloudevents/signed"))[0] == 200
 
