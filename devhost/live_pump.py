@@ -11,7 +11,7 @@ from adapters.live.hub import Hub
 from domain.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from adapters.wiring import Live
+    from adapters.live.service import Live
 
 log = logging.getLogger("tocsin.devhost")
 
