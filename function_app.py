@@ -24,7 +24,6 @@ from endpoints import (
     groups,
     incidents,
     ingest,
-    intake,
     keys,
     links,
     live,
@@ -89,7 +88,9 @@ log = logging.getLogger("tocsin")
 @consumer("intake")
 async def take_in(message: func.ServiceBusMessage) -> None:
     """Take in alerts that a producer put on the queue, in any form; if this raises, the queue delivers it again."""
-    await intake.take_in(message)
+    from endpoints.intake import take_in as take_in_message
+
+    await take_in_message(message)
 
 
 @app.service_bus_queue_trigger(
