@@ -222,9 +222,12 @@ def _as_go(element: Any) -> Any:
     return fields
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
 def well_formed(value: Any) -> Any:
     """A text without lone surrogates, which JSON can spell and UTF-8 cannot hold; anything else as it is."""
-    if not isinstance(value, str) or value.isascii():
+    if not isinstance(value, str) or value.isascii() or _SURROGATE.search(value) is None:
         return value
     return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
