@@ -29,12 +29,11 @@ from urllib.parse import unquote_to_bytes
 from domain.alerts import Alert
 from domain.errors import RejectedError, UnreadableError
 from domain.sources.bodies import (
-    ANYTHING,
     check_count,
     check_size,
     instant_of,
     outcome,
-    parse,
+    parse_json,
     plain,
     put_own,
     text_of,
@@ -135,16 +134,16 @@ def _events(payload: Payload) -> list[Any]:
     """The events of any of the three modes, each as the JSON format has it."""
     kind = payload.headers.get("content-type", "").strip().lower()
     if kind.startswith(_BATCH):
-        return _batch(parse(ANYTHING, payload.body, "a batch of CloudEvents"))
+        return _batch(parse_json(payload.body, "a batch of CloudEvents"))
     if kind.startswith(_STRUCTURED):
         if kind.partition(";")[0].strip() not in (_STRUCTURED, f"{_STRUCTURED}+json"):
             raise RejectedError(f"content-type: {kind[:80]!r}: of the event formats only JSON is taken")
-        return [parse(ANYTHING, payload.body, "a CloudEvent")]
+        return [parse_json(payload.body, "a CloudEvent")]
     attributes = _attributes_of(payload.headers)
     if "specversion" in attributes or "type" in attributes:
         return [_binary(attributes, kind, payload.body)]
     # A queue's message may have lost its content type.
-    value = parse(ANYTHING, payload.body, "a CloudEvent (no ce- headers were found, so JSON is expected)")
+    value = parse_json(payload.body, "a CloudEvent (no ce- headers were found, so JSON is expected)")
     return _batch(value) if isinstance(value, list) else [value]
 
 
@@ -190,13 +189,13 @@ def _binary(attributes: dict[str, Any], kind: str, body: bytes) -> dict[str, Any
     if not body:
         return event
     if _JSON.match(kind):
-        event["data"] = parse(ANYTHING, body, "what its content type says, JSON")
+        event["data"] = parse_json(body, "what its content type says, JSON")
     elif kind.startswith("text/"):
         event["data"] = body[: 4 * LONGEST_TEXT].decode("utf-8", "replace")
     elif body.startswith(b"{"):
         # The SDKs name no content type where the event names none, and some HTTP clients then name one of their own.
         with suppress(UnreadableError):
-            event["data"] = parse(ANYTHING, body, "JSON")
+            event["data"] = parse_json(body)
     return event
 
 
@@ -238,7 +237,7 @@ def _data_of(event: Mapping[str, Any]) -> Any:
     if isinstance(kind, str) and not _JSON.match(kind):
         return None
     try:
-        return parse(ANYTHING, b64decode(encoded, validate=True), "JSON")
+        return parse_json(b64decode(encoded, validate=True))
     except (Base64Error, ValueError, UnreadableError):
         raise ValueError("data_base64: it is not JSON in Base64") from None
 

@@ -36,12 +36,11 @@ from typing import Any
 from domain.alerts import Alert
 from domain.errors import RejectedError, UnreadableError
 from domain.sources.bodies import (
-    ANYTHING,
     check_count,
     first_of,
     instant_of,
     outcome,
-    parse,
+    parse_json,
     plain,
     put_own,
     valid_names,
@@ -154,7 +153,7 @@ def _find(value: Any, path: str) -> Any:
 def _values(body: bytes) -> list[Any]:
     """The JSON values of the body: one, or several objects after each other."""
     try:
-        return [parse(ANYTHING, body, "JSON")]
+        return [parse_json(body)]
     except UnreadableError as error:
         values = _split(body)
         if len(values) < 2:
@@ -172,7 +171,7 @@ def _split(body: bytes) -> list[Any]:
         while at < len(text):
             _, after = decoder.raw_decode(text, at)
             # Read again: what a strict reader refuses (lone surrogates) may not pass here either.
-            values.append(parse(ANYTHING, text[at:after].encode(), "JSON"))
+            values.append(parse_json(text[at:after].encode()))
             check_count(len(values))
             at = _GAP.match(text, after).end()  # type: ignore[union-attr]  # it matches the empty text
     except (ValueError, RecursionError, UnreadableError):
@@ -239,7 +238,7 @@ def _opened(value: Any) -> Any:
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
     try:
-        return parse(ANYTHING, value.encode("utf-8"), "JSON")
+        return parse_json(value.encode("utf-8"))
     except RejectedError:
         return value
 

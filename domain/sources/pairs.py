@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from domain.errors import RejectedError
-from domain.sources.bodies import ANYTHING, parse, plain, put_own, valid_names, with_own
+from domain.sources.bodies import parse_json, plain, put_own, valid_names, with_own
 
 MOST_PAIRS = 500
 """Of one alert: real ones have ten.  What identifies is refused beyond it, for cutting it would merge alerts."""
@@ -63,7 +63,7 @@ def parse_object(body: bytes, expected: str) -> dict[str, Any]:
         RejectedError: It is another value.
     """
     # An adapter of objects would look at each key once more.
-    value = parse(ANYTHING, body, expected)
+    value = parse_json(body, expected)
     if not isinstance(value, dict):
         raise RejectedError(f"the body is not {expected}: expected an object")
     return value

@@ -34,7 +34,7 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from domain.errors import RejectedError
-from domain.sources.bodies import ANYTHING, instant_of, label_name, parse, plain, text_of, with_own
+from domain.sources.bodies import instant_of, label_name, parse, parse_json, plain, text_of, with_own
 from domain.sources.reading import Payload, Reading, Reception, make_alert
 
 KIND = "zabbix"
@@ -185,7 +185,7 @@ def _tag_labels(text: str) -> dict[str, str]:
 @lru_cache(maxsize=1024)
 def _read_tags(text: str) -> dict[str, str]:
     try:
-        tags = parse(ANYTHING, text.encode(), "a list of tags")
+        tags = parse_json(text.encode(), "a list of tags")
     except RejectedError:
         return {}
     texts: dict[str, set[str]] = {}
