@@ -64,10 +64,13 @@ def parse_json(body: bytes, expected: str = "JSON", largest: int = LARGEST_BODY_
         TooLargeError: See `check_size`.
         UnreadableError: It is no JSON, or no UTF-8.
     """
-    check_size(body, largest)
     # msgspec takes half of pydantic's time, and where it takes a body it reads the same; but it knows no depth that
     # is too deep.  pydantic has the better word for what is wrong, and reads what msgspec does not, as `NaN`.
-    if len(body) < _SHALLOW_BYTES or body.count(b"{") + body.count(b"[") < _DEEPEST:
+    is_shallow = True
+    if len(body) >= _SHALLOW_BYTES:
+        check_size(body, largest)
+        is_shallow = body.count(b"{") + body.count(b"[") < _DEEPEST
+    if is_shallow:
         try:
             return _decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError):

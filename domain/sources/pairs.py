@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from domain.errors import RejectedError
-from domain.sources.bodies import parse_json, plain, put_own, valid_names, with_own
+from domain.sources.bodies import LARGEST_BODY_BYTES, parse_json, plain, put_own, valid_names, with_own
 
 MOST_PAIRS = 500
 """Of one alert: real ones have ten.  What identifies is refused beyond it, for cutting it would merge alerts."""
@@ -54,7 +54,7 @@ def annotated(own: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, st
 # --- fields of whatever type they came --------------------------------------------------------------------------------
 
 
-def parse_object(body: bytes, expected: str) -> dict[str, Any]:
+def parse_object(body: bytes, expected: str, largest: int = LARGEST_BODY_BYTES) -> dict[str, Any]:
     """The JSON object that a body is; `expected` is what the error says that it is not.
 
     Raises:
@@ -62,8 +62,7 @@ def parse_object(body: bytes, expected: str) -> dict[str, Any]:
         UnreadableError: It is no JSON, or no UTF-8.
         RejectedError: It is another value.
     """
-    # An adapter of objects would look at each key once more.
-    value = parse_json(body, expected)
+    value = parse_json(body, expected, largest)
     if not isinstance(value, dict):
         raise RejectedError(f"the body is not {expected}: expected an object")
     return value
