@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from domain.sources.alertmanager_webhook import parse_message
 from domain.sources.bodies import check_size, instant_of, outcome
-from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, identify_again, make_alert
 
 KIND = "alertmanager"
 
@@ -32,13 +32,14 @@ def read(payload: Payload, reception: Reception) -> Reading:
     alerts = []
     problems = []
     for place, alert in enumerate(message.alerts or ()):
-        if not any(alert.labels.values()):
+        labels = alert.labels
+        if not any(labels.values()):
             problems.append(f"alerts.{place}.labels: at least one label pair is expected")
             continue
         alerts.append(
             make_alert(
                 reception,
-                alert.labels,
+                identify_again(*labels, *labels.values()),
                 alert.annotations or {},
                 is_firing=alert.status == "firing",
                 lease=lease,

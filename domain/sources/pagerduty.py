@@ -28,9 +28,9 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from domain.alerts import Alert
 from domain.errors import RejectedError
-from domain.labels import Fingerprint, fingerprint
+from domain.labels import Fingerprint, Labels
 from domain.sources.bodies import instant_of, parse, text_of
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered
 
 KIND = "pagerduty"
 
@@ -134,7 +134,7 @@ def read_event(payload: Payload, reception: Reception, new_key: str) -> Pagerdut
         raise RejectedError(f"dedup_key: it has {len(key)} characters; at most {LONGEST_DEDUP_KEY} are taken")
     if event.event_action == "trigger" and event.payload is None:
         raise RejectedError("payload: a trigger needs summary, source and severity")
-    labels = {"alertname": ALERTNAME, "source": KIND, "integration": reception.key, "dedup_key": key}
+    known = _known_by(reception.key, key)
     details = {} if event.payload is None else _details_of(event.payload)
     alert = None
     problems: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ def read_event(payload: Payload, reception: Reception, new_key: str) -> Pagerdut
                 problems = (f"payload.timestamp: {event.payload.timestamp[:40]!r} is no date-time with an offset",)
         alert = make_alert(
             reception,
-            labels,
+            known,
             _annotations_of(event, details),
             is_firing=event.event_action == "trigger",
             starts_at=starts_at,
@@ -157,11 +157,16 @@ def read_event(payload: Payload, reception: Reception, new_key: str) -> Pagerdut
         action=event.event_action,
         dedup_key=key,
         routing_key=event.routing_key or payload.headers.get("x-routing-key", ""),
-        fingerprint=alert.fingerprint if alert else fingerprint({name: text for name, text in labels.items() if text}),
+        fingerprint=known[0],
         alert=alert,
         details=details,
         problems=problems,
     )
+
+
+@remembered
+def _known_by(integration: str, dedup_key: str) -> Labels:
+    return {"alertname": ALERTNAME, "source": KIND, "integration": integration, "dedup_key": dedup_key}
 
 
 def _details_of(found: _Details) -> dict[str, str]:
