@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from domain.errors import RejectedError
@@ -68,6 +70,37 @@ def parse_object(body: bytes, expected: str, largest: int = LARGEST_BODY_BYTES) 
     return value
 
 
+def spelt(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The values by the letters of their names, from the last to the first: of two alike, a dict keeps the first.
+
+    Whoever writes a payload's template gives all its payloads the same names.
+    """
+    names = tuple(fields)
+    is_usual = len(names) <= _MOST_NAMES and len("".join(names)) <= _LONGEST_NAMES
+    return zip(_spelt(names) if is_usual else _spelt.__wrapped__(names), reversed(fields.values()), strict=True)
+
+
+_MOST_NAMES = 200
+_LONGEST_NAMES = 4_000
+
+
+@lru_cache(maxsize=256)
+def _spelt(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([letters(name[:_LONGEST_NAME]) for name in reversed(names)])
+
+
+_LONGEST_NAME = 100
+
+
+@lru_cache(maxsize=4096)
+def letters(name: str) -> str:
+    """The letters and digits of a name, in lower case: `ALERT_ID` and `alertId` are both `alertid`."""
+    return _NO_LETTER.sub("", name.lower())
+
+
+_NO_LETTER = re.compile(r"[^a-z0-9]")
+
+
 def mapping(value: object) -> dict[str, Any]:
     """The object; an empty one where there is another value, or none."""
     return value if isinstance(value, dict) else {}
@@ -87,7 +120,9 @@ def texts(value: object) -> list[str]:
 
 def cut_url(value: object) -> str:
     """A link as it came; nothing, where it is no web address or longer than any browser takes."""
-    url = plain(value)
+    if not value:
+        return ""
+    url = value.strip() if isinstance(value, str) else plain(value)
     return url if len(url) <= _LONGEST_URL and url.startswith(("https://", "http://")) else ""
 
 
