@@ -123,6 +123,8 @@ def outcome(alerts: Sequence[Alert], problems: Sequence[str]) -> Reading:
     Raises:
         RejectedError: There are problems and not one alert.
     """
+    if alerts and not problems:
+        return Reading(alerts)
     shown = list(problems[:PROBLEMS_SHOWN])
     if len(problems) > PROBLEMS_SHOWN:
         shown.append(f"and {len(problems) - PROBLEMS_SHOWN} more")
