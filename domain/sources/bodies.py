@@ -203,12 +203,12 @@ def text_of(value: object) -> str:
         return "true" if value else "false"
     if isinstance(value, int):
         return str(value)
-    if not isinstance(value, float):
-        try:
-            return _ANYTHING.dump_json(value).decode()
-        except ValueError:  # a lone surrogate
-            pass
-    return _encode(value)
+    if isinstance(value, float):
+        return repr(value) if isfinite(value) else _encode(value)
+    try:
+        return _ANYTHING.dump_json(value).decode()
+    except ValueError:  # a lone surrogate
+        return _encode(value)
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, check_circular=False, separators=(",", ":")).encode
