@@ -87,7 +87,7 @@ type Identity = tuple[Fingerprint, Mapping[str, str]]
 MOST_REMEMBERED = 4_096
 """Of each kind; of these goes first what was not asked for longest."""
 
-LONGEST_REMEMBERED = 1_000
+LONGEST_REMEMBERED = 2_000
 """In characters, of all texts that labels are made of: thousands of long ones must not be held."""
 
 
