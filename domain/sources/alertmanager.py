@@ -13,9 +13,10 @@ An alert fires until its sender says that it is resolved, or no longer repeats i
 
 from __future__ import annotations
 
+from domain.labels import Labels
 from domain.sources.alertmanager_webhook import parse_message
 from domain.sources.bodies import check_size, instant_of, outcome
-from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, identify_again, make_alert
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, remembered
 
 KIND = "alertmanager"
 
@@ -39,7 +40,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
         alerts.append(
             make_alert(
                 reception,
-                identify_again(*labels, *labels.values()),
+                _known_by(*labels, *labels.values()),
                 alert.annotations or {},
                 is_firing=alert.status == "firing",
                 lease=lease,
@@ -51,3 +52,10 @@ def read(payload: Payload, reception: Reception) -> Reading:
     if message.truncatedAlerts and alerts:
         problems.append(f"{message.truncatedAlerts} more alerts were left out by the sender (max_alerts)")
     return outcome(alerts, problems)
+
+
+@remembered
+def _known_by(*texts: str) -> Labels:
+    """By all names, then all values."""
+    half = len(texts) // 2
+    return dict(zip(texts[:half], texts[half:], strict=True))

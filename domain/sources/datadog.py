@@ -31,7 +31,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from domain.errors import RejectedError
@@ -39,7 +38,7 @@ from domain.labels import Labels
 from domain.quoting import quote
 from domain.sources.bodies import instant_of, plain
 from domain.sources.pairs import cut_url, gather, labelled, letters, parse_object, spelt
-from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered
+from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered, remembered_text
 
 KIND = "datadog"
 
@@ -126,7 +125,7 @@ def _severity(*words: str | None) -> str:
 
 @remembered
 def _known_by(monitor: str, name: str, org: str, severity: str, scope: str, tags: str, host: str) -> Labels:
-    all_tags, of_scope = gather(_tags(tags)), gather(_tags(scope))
+    all_tags, of_scope = _tags_of(tags), _tags_of(scope)
     own = {
         "alertname": all_tags.get("alertname", "") or (f"Datadog monitor {monitor}" if monitor else name),
         "source": KIND,
@@ -172,6 +171,11 @@ def _joined(value: object) -> str:
     return plain(value)
 
 
+@remembered_text  # the tags of a host, and of a monitor
+def _tags_of(text: str) -> Mapping[str, str]:
+    return gather(_tags(text))
+
+
 def _tags(text: str) -> Iterator[tuple[str, str]]:
     """`env:prod, role:web, monitor` as pairs; a bare tag is one of the name `tag`, and `*` is everything: none."""
     for tag in text.split(","):
@@ -192,7 +196,7 @@ def _title(fields: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
     found: tuple[str, Mapping[str, str]] = ("", _NO_PARTS)
     for name in ("alerttitle", "eventtitle", "title"):
         if title := fields.get(name):
-            parts = _parts_kept(title) if len(title) <= _LONGEST_KEPT else _parts(title[:_LONGEST_TITLE])
+            parts = _parts(title[:_LONGEST_TITLE])
             if parts["transition"]:
                 return title, parts
             if not found[0]:
@@ -200,17 +204,13 @@ def _title(fields: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
     return found
 
 
+@remembered_text  # a monitor's title is mostly the same each time
 def _parts(title: str) -> Mapping[str, str]:
     said = _TITLE.fullmatch(title)
     return said.groupdict("") if said else _NO_PARTS
 
 
 _NO_PARTS = dict.fromkeys(_TITLE.groupindex, "")
-
-# A monitor's title is mostly the same each time.
-_parts_kept = lru_cache(maxsize=1024)(_parts)
-_LONGEST_KEPT = 500
-"""In characters: what is cached must not hold a thousand long texts."""
 
 
 def _is_firing(word: str, transition: str, alert_type: str) -> bool:

@@ -30,6 +30,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from domain.alerts import Alert
@@ -46,6 +47,7 @@ from domain.sources.bodies import (
     valid_names,
 )
 from domain.sources.reading import (
+    LONGEST_REMEMBERED,
     TIME_TO_LIVE,
     UNTIL_RESOLVED,
     Identity,
@@ -454,12 +456,8 @@ def _known_by(*texts: str) -> Labels:
     """By all names, then all texts, then nothing, then tags; several tags of one name are joined, in order."""
     end = texts.index("")
     identity = dict(zip(texts[: end // 2], texts[end // 2 : end], strict=True))
-    found: dict[str, set[str]] = {}
-    for tag in texts[end + 1 :]:
-        match = _TAG.fullmatch(tag)
-        name, text = match.groups() if match else ("tags", tag)
-        found.setdefault(name, set()).add(text)
-    labels = valid_names({name: ",".join(sorted(several)) for name, several in found.items()})
+    tags = texts[end + 1 :]
+    labels = dict(_tags_kept(tags) if len("".join(tags)) <= LONGEST_REMEMBERED else _tag_labels(tags))
     told = SEVERITIES.get(labels.get("severity", "").lower(), "")
     if told:
         del labels["severity"]
@@ -469,6 +467,19 @@ def _known_by(*texts: str) -> Labels:
     for name, text in {"severity": told, **identity, "source": KIND}.items():
         put_own(labels, name, text)
     return labels
+
+
+def _tag_labels(tags: tuple[str, ...]) -> Labels:
+    found: dict[str, set[str]] = {}
+    for tag in tags:
+        match = _TAG.fullmatch(tag)
+        name, text = match.groups() if match else ("tags", tag)
+        found.setdefault(name, set()).add(text)
+    return valid_names({name: ",".join(sorted(several)) for name, several in found.items()})
+
+
+# All alerts of a rule have its tags.
+_tags_kept = lru_cache(maxsize=1024)(_tag_labels)
 
 
 def _is_url(text: str) -> bool:

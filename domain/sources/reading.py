@@ -87,6 +87,8 @@ type Identity = tuple[Fingerprint, Mapping[str, str]]
 MOST_REMEMBERED = 4_096
 """Of each kind; of these goes first what was not asked for longest."""
 
+MOST_TEXTS_REMEMBERED = 1_024
+
 LONGEST_REMEMBERED = 2_000
 """In characters, of all texts that labels are made of: thousands of long ones must not be held."""
 
@@ -103,21 +105,28 @@ def remembered[**P](labels_of: Callable[P, Mapping[str, str]]) -> Callable[P, Id
     The same machines and rules come again, resolved at the latest; to find what they are known by costs a tenth of
     making and hashing it.  All that the labels depend on must be among the arguments: texts, by their places.
     """
-    make = lru_cache(maxsize=MOST_REMEMBERED)(lambda *texts: identify(labels_of(*texts)))  # type: ignore[call-arg]
+
+    def make(*texts: P.args, **_: P.kwargs) -> Identity:
+        return identify(labels_of(*texts))  # type: ignore[call-arg]
+
+    kept = lru_cache(maxsize=MOST_REMEMBERED)(make)
 
     def find(*texts: P.args, **_: P.kwargs) -> Identity:
         if len("".join(texts)) > LONGEST_REMEMBERED:  # type: ignore[arg-type]
-            return make.__wrapped__(*texts)
-        return make(*texts)
+            return make(*texts)  # type: ignore[call-arg]
+        return kept(*texts)
 
     return find
 
 
-@remembered
-def identify_again(*texts: str) -> Mapping[str, str]:
-    """What an alert is known by whose labels are the sender's own: all names, then all values."""
-    half = len(texts) // 2
-    return dict(zip(texts[:half], texts[half:], strict=True))
+def remembered_text[T](read: Callable[[str], T]) -> Callable[[str], T]:
+    """A function that reads a text, as one that remembers what it read; so that must never be changed."""
+    kept = lru_cache(maxsize=MOST_TEXTS_REMEMBERED)(read)
+
+    def find(text: str) -> T:
+        return read(text) if len(text) > LONGEST_REMEMBERED else kept(text)
+
+    return find
 
 
 # --- the alert ------------------------------------------------------------------------------------------------------

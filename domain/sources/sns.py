@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import batched
 from typing import Any
 from urllib.parse import quote as percent_encode
@@ -32,7 +31,7 @@ from domain.labels import Labels
 from domain.quoting import quote
 from domain.sources.bodies import instant_of, plain
 from domain.sources.pairs import elements, gather, labelled, mapping, parse_object
-from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered
+from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered, remembered_text
 from domain.values import value
 
 KIND = "sns"
@@ -120,7 +119,7 @@ def _read_alarm(alarm: dict[str, Any], reception: Reception) -> Alert:
         raise RejectedError(f"NewStateValue is {quote(state[:100])}: expected ALARM, OK or INSUFFICIENT_DATA")
     is_firing = _STATES[state]
     arn = plain(get("AlarmArn"))
-    partition, arn_region, arn_account = _parts_kept(arn) if len(arn) <= _LONGEST_ARN else _parts(arn)
+    partition, arn_region, arn_account = _parts(arn)
     region = plain(get("Region"))
     trigger = mapping(get("Trigger"))
     known = _known_by(
@@ -186,15 +185,11 @@ def _attributes(value: object) -> list[str]:
     return [text for key, found in mapping(value).items() for text in (key, plain(found))]
 
 
+@remembered_text
 def _parts(arn: str) -> tuple[str, str, str]:
     """The partition, the region and the account that an alarm's ARN names; nothing where it is none."""
     said = _ARN.match(arn)
     return (said["partition"], said["region"], said["account"]) if said else ("", "", "")
-
-
-# All that an alarm says of itself has its ARN.
-_parts_kept = lru_cache(maxsize=4096)(_parts)
-_LONGEST_ARN = 500
 
 
 def _console_url(partition: str, region: str, name: str) -> str:

@@ -34,7 +34,7 @@ from domain.errors import RejectedError
 from domain.labels import Labels
 from domain.sources.bodies import instant_of, label_name, parse_json, plain, text_of, with_own
 from domain.sources.pairs import letters, spelt
-from domain.sources.reading import Identity, Payload, Reading, Reception, make_alert, remembered
+from domain.sources.reading import Identity, Payload, Reading, Reception, make_alert, remembered, remembered_text
 
 KIND = "zabbix"
 
@@ -188,10 +188,11 @@ def _known_by(
         "hostgroup": group,
         "event_source": kind,
     }
-    return with_own(_tag_labels(tags), own)
+    return with_own(dict(_tag_labels(tags)), own)
 
 
-def _tag_labels(text: str) -> dict[str, str]:
+@remembered_text  # a host's problems have the same tags
+def _tag_labels(text: str) -> Mapping[str, str]:
     if not text.startswith("["):
         return {}
     try:
