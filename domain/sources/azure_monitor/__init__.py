@@ -193,7 +193,7 @@ def _annotations(name: str, essentials: dict[str, Any], detail: Detail, properti
         "rule_description": of_rule if detail.description else "",
         "alert_id": plain(essentials.get("alertId")),
         "origin_alert_id": plain(essentials.get("originAlertId")),
-        "configuration_items": ", ".join(texts(items)[:MOST_PROPERTIES]) if items else "",
+        "configuration_items": "" if items is None else ", ".join(texts(items)[:MOST_PROPERTIES]),
         "investigation_url": cut_url(essentials.get("investigationLink")),
         **detail.annotations,
     }
