@@ -16,7 +16,7 @@ from __future__ import annotations
 from domain.labels import Labels
 from domain.sources.alertmanager_webhook import parse_message
 from domain.sources.bodies import check_size, instant_of, outcome
-from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, remembered
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, paired, remembered
 
 KIND = "alertmanager"
 
@@ -57,5 +57,4 @@ def read(payload: Payload, reception: Reception) -> Reading:
 @remembered
 def _known_by(*texts: str) -> Labels:
     """By all names, then all values."""
-    half = len(texts) // 2
-    return dict(zip(texts[:half], texts[half:], strict=True))
+    return paired(texts)

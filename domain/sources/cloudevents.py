@@ -50,6 +50,7 @@ from domain.sources.reading import (
     Reading,
     Reception,
     make_alert,
+    paired,
     remembered,
 )
 
@@ -294,12 +295,9 @@ def _known(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> Id
 def _known_by(stem: str, source: str, subject: str, *more: str) -> Labels:
     """By attributes too, and, after an empty text, by labels of theirs: all names, then all values."""
     end = more.index("")
-    told, theirs = more[:end], more[end + 1 :]
-    sent = dict(zip(theirs[: len(theirs) // 2], theirs[len(theirs) // 2 :], strict=True))
-    labels = with_own(
-        valid_names(sent), {"alertname": stem, "source": KIND, "event_source": source, "subject": subject}
-    )
-    for name, text in zip(told[: end // 2], told[end // 2 :], strict=True):
+    own = {"alertname": stem, "source": KIND, "event_source": source, "subject": subject}
+    labels = with_own(valid_names(paired(more[end + 1 :])), own)
+    for name, text in paired(more[:end]).items():
         put_own(labels, name, text)
     if word := labels.get("severity"):
         labels["severity"] = SEVERITIES.get(word.lower(), word)

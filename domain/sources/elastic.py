@@ -55,6 +55,7 @@ from domain.sources.reading import (
     Reading,
     Reception,
     make_alert,
+    paired,
     remembered,
 )
 
@@ -455,7 +456,7 @@ def _known(tags: Any, **identity: str) -> Identity:
 def _known_by(*texts: str) -> Labels:
     """By all names, then all texts, then nothing, then tags; several tags of one name are joined, in order."""
     end = texts.index("")
-    identity = dict(zip(texts[: end // 2], texts[end // 2 : end], strict=True))
+    identity = paired(texts[:end])
     tags = texts[end + 1 :]
     labels = dict(_tags_kept(tags) if len("".join(tags)) <= LONGEST_REMEMBERED else _tag_labels(tags))
     told = SEVERITIES.get(labels.get("severity", "").lower(), "")

@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter
 from domain.alerts import Alert
 from domain.labels import Labels
 from domain.sources.bodies import check_count, instant_of, outcome, parse, text_of, valid_names, with_own
-from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, remembered
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, paired, remembered
 
 KIND = "grafana"
 
@@ -129,9 +129,7 @@ def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
 @remembered
 def _known_by(key: str, org: str, rule: str, *sent: str) -> Labels:
     """By the labels of Grafana: all names, then all values."""
-    half = len(sent) // 2
-    pairs = zip(sent[:half], sent[half:], strict=True)
-    labels = valid_names({name: text for name, text in pairs if text})
+    labels = valid_names({name: text for name, text in paired(sent).items() if text})
     labels.setdefault("alertname", UNNAMED)
     return with_own(labels, {"source": KIND, "source_key": key, "org_id": org, "rule_uid": rule})
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
+from typing import cast
 
 from domain.alerts import Alert, later
 from domain.labels import Fingerprint, fingerprint
@@ -106,17 +107,21 @@ def remembered[**P](labels_of: Callable[P, Mapping[str, str]]) -> Callable[P, Id
     making and hashing it.  All that the labels depend on must be among the arguments: texts, by their places.
     """
 
-    def make(*texts: P.args, **_: P.kwargs) -> Identity:
-        return identify(labels_of(*texts))  # type: ignore[call-arg]
+    def make(*texts: str) -> Identity:
+        return identify(labels_of(*texts))  # type: ignore[call-arg,arg-type]
 
     kept = lru_cache(maxsize=MOST_REMEMBERED)(make)
 
-    def find(*texts: P.args, **_: P.kwargs) -> Identity:
-        if len("".join(texts)) > LONGEST_REMEMBERED:  # type: ignore[arg-type]
-            return make(*texts)  # type: ignore[call-arg]
-        return kept(*texts)
+    def find(*texts: str) -> Identity:
+        return make(*texts) if len("".join(texts)) > LONGEST_REMEMBERED else kept(*texts)
 
-    return find
+    return cast("Callable[P, Identity]", find)
+
+
+def paired(texts: tuple[str, ...]) -> dict[str, str]:
+    """A mapping again, of all its names and then all its texts, as the arguments of what is `remembered` have it."""
+    half = len(texts) // 2
+    return dict(zip(texts[:half], texts[half:], strict=True))
 
 
 def remembered_text[T](read: Callable[[str], T]) -> Callable[[str], T]:

@@ -15,7 +15,7 @@ from domain.sources.bodies import check_count, instant_of, outcome, valid_names
 from domain.sources.generic.expressions import Choice, Expression, Search
 from domain.sources.generic.words import ALERTNAME, KIND, RESOLVED, is_firing, shown
 from domain.sources.pairs import cut_url, labelled
-from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert, remembered
+from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert, paired, remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +121,7 @@ def _read_mapped(mapping: JsonMapping, search: Search, entry: Any, reception: Re
 def _known_by(key: str, name: str, severity: str, *theirs: str) -> Labels:
     """By the labels of theirs: all names, then all values."""
     own = {"alertname": name, "source": KIND, "source_key": key, "severity": severity}
-    half = len(theirs) // 2
-    return labelled(own, dict(zip(theirs[:half], theirs[half:], strict=True)))
+    return labelled(own, paired(theirs))
 
 
 def _instant(choice: Choice, what: str, search: Search, entry: Any, doubts: list[str]) -> datetime | None:

@@ -13,7 +13,7 @@ from domain.labels import Labels
 from domain.sources.bodies import check_count, instant_of, outcome, plain, text_of, valid_names
 from domain.sources.generic.words import ALERTNAME, KIND, RESOLVED, is_firing, texts_of
 from domain.sources.pairs import cut_url, labelled
-from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert, remembered
+from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert, paired, remembered
 
 _KEYS = ("dedup_key", "alert_uid", "dedup", "fingerprint")
 _STATES = ("status", "state", "action")
@@ -111,8 +111,7 @@ def _read_named(entry: Mapping[str, Any], reception: Reception) -> tuple[Alert, 
 def _known_by(key: str, name: str, dedup_key: str, *theirs: str) -> Labels:
     """By the labels of theirs: all names, then all values."""
     own = {"alertname": name, "source": KIND, "source_key": key, "dedup_key": dedup_key}
-    half = len(theirs) // 2
-    return labelled(own, dict(zip(theirs[:half], theirs[half:], strict=True)))
+    return labelled(own, paired(theirs))
 
 
 def _first(entry: Mapping[str, Any], names: Iterable[str], show: Callable[[object], str] = text_of) -> str:
