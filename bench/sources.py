@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from pydantic import TypeAdapter
 
 from domain.configuration.own import read_own_configuration
-from domain.sources import generic
+from domain.sources import reading
 from domain.sources.reading import Payload, Read, Reception
 from domain.sources.registry import KINDS, reader_of
 
@@ -48,22 +48,23 @@ def main() -> int:
         "--calls", type=int, default=10, help="in each round, of each fixture: few, to fit between interruptions"
     )
     parser.add_argument("--each", action="store_true", help="a line for each fixture")
+    parser.add_argument("--new", action="store_true", help="as if no alert had ever been heard of: none is remembered")
     options = parser.parse_args()
+    if options.new:
+        reading.MOST_REMEMBERED = 0  # each format is imported below
     is_met = True
     for kind in options.kinds or KINDS:
         figures = {name: _compare(kind, found, options.rounds, options.calls) for name, found in _fixtures(kind)}
         if not figures:
             continue
         if options.each:
-            for name, (parsing, reading) in figures.items():
-                print(
-                    f"  {name:46} JSON {parsing:6.1f} µs  normalised {reading:6.1f} µs  ratio {reading / parsing:5.2f}"
-                )
-        parsing, reading = (sum(parts) / len(figures) for parts in zip(*figures.values(), strict=True))
-        is_met &= reading <= TARGET * parsing
+            for name, (parsing, whole) in figures.items():
+                print(f"  {name:46} JSON {parsing:6.1f} µs  normalised {whole:6.1f} µs  ratio {whole / parsing:5.2f}")
+        parsing, whole = (sum(parts) / len(figures) for parts in zip(*figures.values(), strict=True))
+        is_met &= whole <= TARGET * parsing
         print(
-            f"{kind:14} {len(figures):3} fixtures  JSON {parsing:6.1f} µs  normalised {reading:6.1f} µs"
-            f"  ratio {reading / parsing:5.2f}{'' if reading <= TARGET * parsing else '  MISSED'}"
+            f"{kind:14} {len(figures):3} fixtures  JSON {parsing:6.1f} µs  normalised {whole:6.1f} µs"
+            f"  ratio {whole / parsing:5.2f}{'' if whole <= TARGET * parsing else '  MISSED'}"
         )
     return 0 if is_met else 1
 
@@ -83,17 +84,19 @@ def _compare(kind: str, case: dict[str, Any], rounds: int, calls: int) -> tuple[
     body = json.dumps(case["body"]).encode()
     payloads = [Payload(_at(body, number), case["headers"]) for number in range(calls)]
     read = _reader(kind, case)
-    parsing, reading = [], []
+    parsings, readings = [], []
     for _ in range(rounds):
-        parsing.append(_time(lambda payload: _ANYTHING.validate_json(payload.body), payloads))
-        reading.append(_time(lambda payload: read(payload, RECEPTION), payloads))
-    return min(parsing), min(reading)
+        parsings.append(_time(lambda payload: _ANYTHING.validate_json(payload.body), payloads))
+        readings.append(_time(lambda payload: read(payload, RECEPTION), payloads))
+    return min(parsings), min(readings)
 
 
 def _reader(kind: str, case: dict[str, Any]) -> Read:
     if "mapping" not in case:
         return reader_of(kind)
     text = json.dumps({"sources": [{"kind": kind, "mapping": case["mapping"]}]})
+    from domain.sources import generic
+
     return partial(generic.read, mapping=read_own_configuration(text).sources.find(kind, "bench").mapping)
 
 

@@ -13,9 +13,10 @@ An alert fires until its sender says that it is resolved, or no longer repeats i
 
 from __future__ import annotations
 
+from domain.labels import Labels
 from domain.sources.alertmanager_webhook import parse_message
 from domain.sources.bodies import check_size, instant_of, outcome
-from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, paired, remembered
 
 KIND = "alertmanager"
 
@@ -32,13 +33,14 @@ def read(payload: Payload, reception: Reception) -> Reading:
     alerts = []
     problems = []
     for place, alert in enumerate(message.alerts or ()):
-        if not any(alert.labels.values()):
+        labels = alert.labels
+        if not any(labels.values()):
             problems.append(f"alerts.{place}.labels: at least one label pair is expected")
             continue
         alerts.append(
             make_alert(
                 reception,
-                alert.labels,
+                _known_by(*labels, *labels.values()),
                 alert.annotations or {},
                 is_firing=alert.status == "firing",
                 lease=lease,
@@ -50,3 +52,9 @@ def read(payload: Payload, reception: Reception) -> Reading:
     if message.truncatedAlerts and alerts:
         problems.append(f"{message.truncatedAlerts} more alerts were left out by the sender (max_alerts)")
     return outcome(alerts, problems)
+
+
+@remembered
+def _known_by(*texts: str) -> Labels:
+    """By all names, then all values."""
+    return paired(texts)

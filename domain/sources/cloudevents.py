@@ -28,13 +28,13 @@ from urllib.parse import unquote_to_bytes
 
 from domain.alerts import Alert
 from domain.errors import RejectedError, UnreadableError
+from domain.labels import Labels
 from domain.sources.bodies import (
-    ANYTHING,
     check_count,
     check_size,
     instant_of,
     outcome,
-    parse,
+    parse_json,
     plain,
     put_own,
     text_of,
@@ -45,10 +45,13 @@ from domain.sources.reading import (
     LONGEST_TEXT,
     TIME_TO_LIVE,
     UNTIL_RESOLVED,
+    Identity,
     Payload,
     Reading,
     Reception,
     make_alert,
+    paired,
+    remembered,
 )
 
 KIND = "cloudevents"
@@ -108,7 +111,9 @@ _JSON = re.compile(r"[\w!#$&^.+-]{1,100}/(?:[\w!#$&^.-]{1,100}\+)?json\s*(?:;|$)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 _ESCAPES = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _STATE = re.compile(r"(?P<stem>.+)[./:](?P<state>[A-Za-z]{2,20})", re.DOTALL)
-_PREFIXES = ("ce-", "cloudevents:", "cloudevents_")
+_HTTP_PREFIX = "ce-"
+_PREFIXES = ("cloudevents:", "cloudevents_")
+"""Of application properties; equally long."""
 _MOST_LABELS = 100
 
 
@@ -135,16 +140,16 @@ def _events(payload: Payload) -> list[Any]:
     """The events of any of the three modes, each as the JSON format has it."""
     kind = payload.headers.get("content-type", "").strip().lower()
     if kind.startswith(_BATCH):
-        return _batch(parse(ANYTHING, payload.body, "a batch of CloudEvents"))
+        return _batch(parse_json(payload.body, "a batch of CloudEvents"))
     if kind.startswith(_STRUCTURED):
         if kind.partition(";")[0].strip() not in (_STRUCTURED, f"{_STRUCTURED}+json"):
             raise RejectedError(f"content-type: {kind[:80]!r}: of the event formats only JSON is taken")
-        return [parse(ANYTHING, payload.body, "a CloudEvent")]
+        return [parse_json(payload.body, "a CloudEvent")]
     attributes = _attributes_of(payload.headers)
     if "specversion" in attributes or "type" in attributes:
         return [_binary(attributes, kind, payload.body)]
     # A queue's message may have lost its content type.
-    value = parse(ANYTHING, payload.body, "a CloudEvent (no ce- headers were found, so JSON is expected)")
+    value = parse_json(payload.body, "a CloudEvent (no ce- headers were found, so JSON is expected)")
     return _batch(value) if isinstance(value, list) else [value]
 
 
@@ -157,9 +162,10 @@ def _batch(value: Any) -> list[Any]:
 def _attributes_of(headers: Mapping[str, str]) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
     for header, text in headers.items():
-        for prefix in _PREFIXES:
-            if header.startswith(prefix):
-                attributes[header.removeprefix(prefix)] = _unescaped(header, text) if prefix == "ce-" else _utf8(text)
+        if header.startswith(_HTTP_PREFIX):
+            attributes[header[len(_HTTP_PREFIX) :]] = _unescaped(header, text)
+        elif header.startswith(_PREFIXES):
+            attributes[header[len(_PREFIXES[0]) :]] = _utf8(text)
     return attributes
 
 
@@ -175,6 +181,8 @@ def _unescaped(header: str, text: str) -> str:
     text = text.strip(" \t")
     if len(text) > 1 and text[0] == text[-1] == '"':
         text = _ESCAPED.sub(r"\1", text[1:-1])
+    if "%" not in text and text.isascii():
+        return text
     if _ESCAPES.search(text):
         raise RejectedError(f"{header}: there is a % that no two hexadecimal digits follow")
     try:
@@ -190,13 +198,13 @@ def _binary(attributes: dict[str, Any], kind: str, body: bytes) -> dict[str, Any
     if not body:
         return event
     if _JSON.match(kind):
-        event["data"] = parse(ANYTHING, body, "what its content type says, JSON")
+        event["data"] = parse_json(body, "what its content type says, JSON")
     elif kind.startswith("text/"):
         event["data"] = body[: 4 * LONGEST_TEXT].decode("utf-8", "replace")
     elif body.startswith(b"{"):
         # The SDKs name no content type where the event names none, and some HTTP clients then name one of their own.
         with suppress(UnreadableError):
-            event["data"] = parse(ANYTHING, body, "JSON")
+            event["data"] = parse_json(body)
     return event
 
 
@@ -215,17 +223,17 @@ def _read_one(event: Any, reception: Reception) -> Alert:
     data = _data_of(event)
     fields = data if isinstance(data, dict) else {}
     stem, state = _split_type(event["type"])
-    labels = _labels(event, fields, stem)
-    at = instant_of(event.get("time"))
     told = _told_state(state, event, fields)
+    at = instant_of(event["time"]) if "time" in event else None
+    since, until = fields.get("startsAt"), fields.get("endsAt")
     return make_alert(
         reception,
-        labels,
+        _known(event, fields, stem),
         _annotations(event, data, stem),
         is_firing=told is not False,
         lease=UNTIL_RESOLVED if told else reception.lease(TIME_TO_LIVE),
-        starts_at=instant_of(fields.get("startsAt")) or at,
-        ends_at=instant_of(fields.get("endsAt")) or at,
+        starts_at=(instant_of(since) if since else None) or at,
+        ends_at=(instant_of(until) if until else None) or at,
         url=_url(fields.get("url")) or _url(fields.get("link")) or _url(event["source"]),
     )
 
@@ -238,7 +246,7 @@ def _data_of(event: Mapping[str, Any]) -> Any:
     if isinstance(kind, str) and not _JSON.match(kind):
         return None
     try:
-        return parse(ANYTHING, b64decode(encoded, validate=True), "JSON")
+        return parse_json(b64decode(encoded, validate=True))
     except (Base64Error, ValueError, UnreadableError):
         raise ValueError("data_base64: it is not JSON in Base64") from None
 
@@ -271,23 +279,26 @@ def _told_state(state: str, event: Mapping[str, Any], fields: Mapping[str, Any])
     return None
 
 
-def _labels(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> dict[str, str]:
+def _known(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> Identity:
+    told = {name: text for name in _LABEL_ATTRIBUTES & event.keys() if (text := plain(event[name]))}
     sent = fields.get("labels")
-    labels: dict[str, str] = {}
+    theirs = {}
     if isinstance(sent, dict):
         if len(sent) > _MOST_LABELS:
             raise ValueError(f"data.labels: there are {len(sent)}; at most {_MOST_LABELS} are taken")
-        labels = valid_names({name: text for name, value in sent.items() if (text := plain(value))})
-    own = {
-        "alertname": stem,
-        "source": KIND,
-        "event_source": event["source"],
-        "subject": plain(event.get("subject")),
-    }
-    labels = with_own(labels, own)
-    for name in _LABEL_ATTRIBUTES & event.keys():
-        if text := plain(event[name]):
-            put_own(labels, name, text)
+        theirs = {name: text for name, value in sent.items() if (text := plain(value))}
+    subject = plain(event.get("subject"))
+    return _known_by(stem, event["source"], subject, *told, *told.values(), "", *theirs, *theirs.values())
+
+
+@remembered
+def _known_by(stem: str, source: str, subject: str, *more: str) -> Labels:
+    """By attributes too, and, after an empty text, by labels of theirs: all names, then all values."""
+    end = more.index("")
+    own = {"alertname": stem, "source": KIND, "event_source": source, "subject": subject}
+    labels = with_own(valid_names(paired(more[end + 1 :])), own)
+    for name, text in paired(more[:end]).items():
+        put_own(labels, name, text)
     if word := labels.get("severity"):
         labels["severity"] = SEVERITIES.get(word.lower(), word)
     return labels
@@ -295,16 +306,11 @@ def _labels(event: Mapping[str, Any], fields: Mapping[str, Any], stem: str) -> d
 
 def _annotations(event: Mapping[str, Any], data: Any, stem: str) -> dict[str, str]:
     fields = data if isinstance(data, dict) else {}
-    sent = fields.get("annotations")
-    theirs = {}
-    if isinstance(sent, dict):
-        found = {name: text for name, value in list(sent.items())[:_MOST_LABELS] if (text := text_of(value))}
-        theirs = valid_names(found)
     get = fields.get
     subject = plain(event.get("subject"))
     usual = f"{stem}: {subject}" if subject else stem
     text = data if isinstance(data, str) else ""
-    return {
+    own = {
         "summary": plain(get("summary")) or plain(get("title")) or usual,
         "description": plain(get("description")) or plain(get("message")) or text,
         "runbook_url": plain(get("runbook_url")),
@@ -313,8 +319,11 @@ def _annotations(event: Mapping[str, Any], data: Any, stem: str) -> dict[str, st
         "severity_now": plain(get("severity")),
         "event_id": event["id"],
         "dataschema": plain(event.get("dataschema")),
-        **theirs,
     }
+    if isinstance(sent := get("annotations"), dict):
+        found = {name: text for name, value in list(sent.items())[:_MOST_LABELS] if (text := text_of(value))}
+        own.update(valid_names(found))
+    return own
 
 
 def _url(value: Any) -> str:

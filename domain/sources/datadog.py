@@ -31,14 +31,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from domain.errors import RejectedError
+from domain.labels import Labels
 from domain.quoting import quote
-from domain.sources.bodies import first_of, instant_of, plain
-from domain.sources.pairs import cut_url, gather, labelled, parse_object
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.bodies import instant_of, plain
+from domain.sources.pairs import cut_url, gather, labelled, letters, parse_object, spelt
+from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered, remembered_text
 
 KIND = "datadog"
 
@@ -49,8 +49,6 @@ _RESOLVED = frozenset({"recovered", "ok"})
 _SEVERITIES = {"p1": "critical", "p2": "high", "p3": "warning", "p4": "info", "p5": "low"}
 _TYPES = {"success": False, "error": True, "warning": True}
 _ROUTED_TAGS = ("env", "service", "team")
-
-_NO_LETTER = re.compile(r"[^a-z0-9]")
 
 # [TEST] [P2] [Re-Triggered on {host:a,env:b}] CPU is high
 _TITLE = re.compile(
@@ -69,58 +67,77 @@ def read(payload: Payload, reception: Reception) -> Reading:
         UnreadableError: It is no JSON.
     """
     fields = _fields(parse_object(payload.body, "a notification of Datadog"))
+    get = fields.get
     title, parts = _title(fields)
-    transition = _first(fields, "alerttransition", "transition") or parts["transition"]
-    if _spelt(transition) == "muted":
+    transition = get("alerttransition") or get("transition") or parts["transition"]
+    word = _plain_word(transition)
+    if word == "muted":
         return Reading((), ("Muted: Datadog does not say whether the monitor still fires",))
-    is_firing = _is_firing(transition, fields.get("alerttype", ""))
-    monitor = _first(fields, "alertid", "monitorid")
+    is_firing = _is_firing(word, transition, get("alerttype", ""))
+    monitor = get("alertid") or get("monitorid") or ""
     name = parts["name"].strip() or title
     if not monitor and not name:
         raise RejectedError("nothing says which monitor it is about: have the template send alert_id: $ALERT_ID")
-    scope = _tags_of(_first(fields, "alertscope", "scope", "scopes") or parts["scope"])
-    tags = _tags_of(_first(fields, "tags", "eventtags"))
-    priority = first_of(
-        text.lower()
-        for text in (_first(fields, "alertpriority", "severity"), parts["priority"], fields.get("priority", ""))
-        if text.lower() in _SEVERITIES
+    scope = get("alertscope") or get("scope") or get("scopes") or parts["scope"]
+    tags = get("tags") or get("eventtags") or ""
+    known = _known_by(
+        monitor,
+        "" if monitor else name,
+        get("orgid", ""),
+        _severity(get("alertpriority") or get("severity"), parts["priority"], get("priority")),
+        scope,
+        tags,
+        get("hostname") or get("host") or "",
     )
-    own = {
-        "alertname": tags.get("alertname", "") or (f"Datadog monitor {monitor}" if monitor else name),
-        "source": KIND,
-        "severity": _SEVERITIES.get(priority, ""),
-        "monitor_id": monitor,
-        "org_id": _first(fields, "orgid"),
-    }
-    theirs = {tag: tags[tag] for tag in _ROUTED_TAGS if tag in tags}
-    theirs.update(scope)
-    if not scope and (host := _first(fields, "hostname", "host")):
-        theirs["host"] = host
     annotations = {
-        "summary": title or own["alertname"],
-        "description": _first(fields, "textonlymsg", "eventmsg", "message", "msg", "body"),
+        "summary": title or known[1]["alertname"],
+        "description": get("textonlymsg") or get("eventmsg") or get("message") or get("msg") or get("body") or "",
         "transition": transition,
-        "status": _first(fields, "alertstatus"),
-        "query": _first(fields, "alertquery"),
-        "metric": _first(fields, "alertmetric"),
-        "tags": _first(fields, "tags", "eventtags"),
-        "org_name": _first(fields, "orgname"),
-        "image_url": cut_url(_first(fields, "snapshot")),
+        "status": get("alertstatus", ""),
+        "query": get("alertquery", ""),
+        "metric": get("alertmetric", ""),
+        "tags": tags,
+        "org_name": get("orgname", ""),
+        "image_url": cut_url(get("snapshot")),
     }
-    happened = instant_of(_first(fields, "date", "lastupdated", "lastupdatedposix"))
+    happened = instant_of(get("date") or get("lastupdated") or get("lastupdatedposix"))
     return Reading(
         (
             make_alert(
                 reception,
-                labelled(own, theirs),
+                known,
                 annotations,
                 is_firing=is_firing,
                 starts_at=happened if is_firing else None,
                 ends_at=happened,
-                url=cut_url(_first(fields, "link", "eventurl", "url")),
+                url=cut_url(get("link") or get("eventurl") or get("url")),
             ),
         )
     )
+
+
+def _severity(*words: str | None) -> str:
+    for word in words:
+        if word and (severity := _SEVERITIES.get(word.lower())):
+            return severity
+    return ""
+
+
+@remembered
+def _known_by(monitor: str, name: str, org: str, severity: str, scope: str, tags: str, host: str) -> Labels:
+    all_tags, of_scope = _tags_of(tags), _tags_of(scope)
+    own = {
+        "alertname": all_tags.get("alertname", "") or (f"Datadog monitor {monitor}" if monitor else name),
+        "source": KIND,
+        "severity": severity,
+        "monitor_id": monitor,
+        "org_id": org,
+    }
+    theirs = {tag: all_tags[tag] for tag in _ROUTED_TAGS if tag in all_tags}
+    theirs.update(of_scope)
+    if not of_scope and host:
+        theirs["host"] = host
+    return labelled(own, theirs)
 
 
 _LONGEST_TITLE = 2_000
@@ -128,34 +145,23 @@ _LONGEST_TITLE = 2_000
 
 def _fields(body: dict[str, Any]) -> dict[str, str]:
     """The payload's texts by the letters and digits of their names; those at the top count first."""
-    fields: dict[str, str] = {}
-    for name, value in body.items():
-        if isinstance(value, str):
-            if (text := value.strip()) and text[0] != "$":
-                fields.setdefault(_letters(name[:100]), text)
-        elif not isinstance(value, dict):
-            _put(fields, name, _joined(value))
+    fields = {
+        name: text
+        for name, value in spelt(body)
+        if not isinstance(value, dict)
+        and (text := value.strip() if isinstance(value, str) else _joined(value))
+        and text[0] != "$"
+    }
+    if len(fields) < len(body):
+        for outer, value in body.items():
+            if isinstance(value, dict):
+                for name, inner in value.items():
+                    if (text := _joined(inner)) and text[0] != "$":
+                        fields.setdefault(letters(name[:100]), text)
+                        fields.setdefault(letters(f"{outer}{name}"[:100]), text)  # org: {id, name}
     if len(fields) > MOST_FIELDS:
         raise RejectedError(f"the notification has more than {MOST_FIELDS} fields")
-    for outer, value in body.items():
-        if isinstance(value, dict):
-            for name, inner in value.items():
-                _put(fields, name, _joined(inner))
-                _put(fields, f"{outer}{name}", _joined(inner))  # org: {id, name}
     return fields
-
-
-def _put(fields: dict[str, str], name: str, text: str) -> None:
-    if len(fields) >= MOST_FIELDS:
-        raise RejectedError(f"the notification has more than {MOST_FIELDS} fields")
-    if text and not text.startswith("$"):
-        fields.setdefault(_letters(name[:100]), text)
-
-
-@lru_cache(maxsize=4096)
-def _letters(name: str) -> str:
-    """The letters and digits of a name, in lower case: `ALERT_ID` and `alertId` are both `alertid`."""
-    return _NO_LETTER.sub("", name.lower())
 
 
 def _joined(value: object) -> str:
@@ -165,27 +171,9 @@ def _joined(value: object) -> str:
     return plain(value)
 
 
-def _first(fields: dict[str, str], *names: str) -> str:
-    for name in names:
-        if text := fields.get(name):
-            return text
-    return ""
-
-
+@remembered_text  # the tags of a host, and of a monitor
 def _tags_of(text: str) -> Mapping[str, str]:
-    if not text:
-        return {}
-    return _read_kept(text) if len(text) <= _LONGEST_KEPT else _read_tags(text)
-
-
-def _read_tags(text: str) -> Mapping[str, str]:
     return gather(_tags(text))
-
-
-# A monitor's notifications have the same tags, and so have a host's.
-_read_kept = lru_cache(maxsize=1024)(_read_tags)
-_LONGEST_KEPT = 2_000
-"""In characters: what is cached must not hold a thousand long texts."""
 
 
 def _tags(text: str) -> Iterator[tuple[str, str]]:
@@ -198,28 +186,36 @@ def _tags(text: str) -> Iterator[tuple[str, str]]:
             yield "tag", name
 
 
-def _spelt(transition: str) -> str:
+def _plain_word(transition: str) -> str:
     """`Re-No Data` as `nodata`."""
-    return _letters(transition[:100].lower().removeprefix("re-"))
+    return letters(transition[:100].lower().removeprefix("re-"))
 
 
-def _title(fields: dict[str, str]) -> tuple[str, dict[str, str]]:
+def _title(fields: Mapping[str, str]) -> tuple[str, Mapping[str, str]]:
     """The title that tells most, and its parts: `$ALERT_TITLE` has been seen with and without what fired."""
-    found = ("", dict.fromkeys(_TITLE.groupindex, ""))
+    found: tuple[str, Mapping[str, str]] = ("", _NO_PARTS)
     for name in ("alerttitle", "eventtitle", "title"):
-        title = fields.get(name, "")
-        if title and (said := _TITLE.fullmatch(title[:_LONGEST_TITLE])):
-            parts = said.groupdict("")
+        if title := fields.get(name):
+            parts = _parts(title[:_LONGEST_TITLE])
             if parts["transition"]:
                 return title, parts
-            found = found if found[0] else (title, parts)
+            if not found[0]:
+                found = title, parts
     return found
 
 
-def _is_firing(transition: str, alert_type: str) -> bool:
-    spelt = _spelt(transition)
-    if spelt in _FIRING or spelt in _RESOLVED:
-        return spelt in _FIRING
+@remembered_text  # a monitor's title is mostly the same each time
+def _parts(title: str) -> Mapping[str, str]:
+    said = _TITLE.fullmatch(title)
+    return said.groupdict("") if said else _NO_PARTS
+
+
+_NO_PARTS = dict.fromkeys(_TITLE.groupindex, "")
+
+
+def _is_firing(word: str, transition: str, alert_type: str) -> bool:
+    if word in _FIRING or word in _RESOLVED:
+        return word in _FIRING
     if alert_type.lower() in _TYPES:
         return _TYPES[alert_type.lower()]
     if transition:

@@ -35,18 +35,29 @@ from typing import Any
 
 from domain.alerts import Alert
 from domain.errors import RejectedError, UnreadableError
+from domain.labels import Labels
 from domain.sources.bodies import (
-    ANYTHING,
     check_count,
     first_of,
     instant_of,
     outcome,
-    parse,
+    parse_json,
     plain,
     put_own,
     valid_names,
 )
-from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
+from domain.sources.reading import (
+    LONGEST_REMEMBERED,
+    TIME_TO_LIVE,
+    UNTIL_RESOLVED,
+    Identity,
+    Payload,
+    Reading,
+    Reception,
+    make_alert,
+    paired,
+    remembered,
+)
 
 KIND = "elastic"
 
@@ -96,39 +107,54 @@ def read(payload: Payload, reception: Reception) -> Reading:
 class _Fields:
     """One JSON object whose fields may be nested, dotted, or both."""
 
-    __slots__ = ("_is_dotted", "_object")
+    __slots__ = ("_dotted", "_nested", "_object")
 
     def __init__(self, value: Mapping[str, Any]) -> None:
         self._object = value
-        self._is_dotted = any("." in name for name in value)
+        self._nested = tuple([f"{name}." for name, inner in value.items() if isinstance(inner, dict)])
+        self._dotted = [name for name in value if "." in name]
 
     def __call__(self, path: str) -> Any:
         """What stands at the path, or None."""
-        if self._is_dotted:
-            found = self._object.get(path)
-            return _find(self._object, path) if found is None else found
-        # Mostly nothing is dotted, or all of it.
-        value: Any = self._object
-        rest = path
-        while True:
-            name, _, rest = rest.partition(".")
-            value = value.get(name)
-            if not rest or not isinstance(value, dict):
-                return None if rest else value
-            if rest in value:
-                return value[rest]
+        found = self._object.get(path)
+        return self._within(path) if found is None and path.startswith(self._nested) else found
 
     def text(self, *paths: str) -> str:
         """The first text or number that stands at one of the paths; of a list, its first."""
         for path in paths:
-            value = self(path)
-            if value is None:
-                continue
-            if isinstance(value, list) and value:
-                value = value[0]
-            if text := value.strip() if isinstance(value, str) else plain(value):
+            value = self._object.get(path)
+            if value is None and path.startswith(self._nested):
+                value = self._within(path)
+            if value is not None and (text := value.strip() if isinstance(value, str) else _text(value)):
                 return text
         return ""
+
+    def texts(self, name: str) -> dict[str, str]:
+        """The `text` of each field of the object that has this name."""
+        inner = self._object.get(name)
+        found = {}
+        if isinstance(inner, dict):
+            found = {key: value.strip() if isinstance(value, str) else _text(value) for key, value in inner.items()}
+        for key in self._dotted:
+            if key.startswith(f"{name}."):
+                found[key[len(name) + 1 :]] = _text(self._object[key])
+        return found
+
+    def _within(self, path: str) -> Any:
+        if not self._dotted:  # as mostly
+            name, _, rest = path.partition(".")
+            inner = self._object[name]
+            if rest in inner:
+                return inner[rest]
+        return _find(self._object, path)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value.strip()
+    if isinstance(value, list) and value:
+        value = value[0]
+    return plain(value)
 
 
 def _find(value: Any, path: str) -> Any:
@@ -154,7 +180,7 @@ def _find(value: Any, path: str) -> Any:
 def _values(body: bytes) -> list[Any]:
     """The JSON values of the body: one, or several objects after each other."""
     try:
-        return [parse(ANYTHING, body, "JSON")]
+        return [parse_json(body)]
     except UnreadableError as error:
         values = _split(body)
         if len(values) < 2:
@@ -172,7 +198,7 @@ def _split(body: bytes) -> list[Any]:
         while at < len(text):
             _, after = decoder.raw_decode(text, at)
             # Read again: what a strict reader refuses (lone surrogates) may not pass here either.
-            values.append(parse(ANYTHING, text[at:after].encode(), "JSON"))
+            values.append(parse_json(text[at:after].encode()))
             check_count(len(values))
             at = _GAP.match(text, after).end()  # type: ignore[union-attr]  # it matches the empty text
     except (ValueError, RecursionError, UnreadableError):
@@ -223,15 +249,21 @@ def _summary(value: dict[str, Any], listed: dict[str, Any]) -> Iterator[tuple[st
 
 def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
     """A rule's action without `webhook_body` and its `…_info` texts, which are JSON."""
+    if value.keys().isdisjoint(_WRAPPINGS) and str not in {type(value.get(name)) for name in _PARTS}:
+        return value
     inner = _opened(value.get("webhook_body", value))
     if not isinstance(inner, dict):
         return value
     result = dict(inner)
-    for name in ("rule", "alert", "context", "alerts"):
+    for name in _PARTS:
         found = inner.get(name, inner.get(f"{name}_info"))
         if found is not None:
             result[name] = _opened(found)
     return result
+
+
+_PARTS = ("rule", "alert", "context", "alerts")
+_WRAPPINGS = frozenset({"webhook_body", *(f"{name}_info" for name in _PARTS)})
 
 
 def _opened(value: Any) -> Any:
@@ -239,7 +271,7 @@ def _opened(value: Any) -> Any:
     if not isinstance(value, str) or value[:1] not in ("{", "["):
         return value
     try:
-        return parse(ANYTHING, value.encode("utf-8"), "JSON")
+        return parse_json(value.encode("utf-8"))
     except RejectedError:
         return value
 
@@ -277,41 +309,40 @@ def _read_one(entry: tuple[str, _Fields, str], reception: Reception) -> Alert:
 
 
 def _read_action(fields: _Fields, status: str, reception: Reception) -> Alert:
-    rule, alert = fields.text("rule.id"), fields.text("alert.id")
-    if not alert:
-        alert = fields.text("alert.uuid")
+    of_rule, of_alert, context = fields.texts("rule").get, fields.texts("alert").get, fields.texts("context").get
+    rule, alert = of_rule("id"), of_alert("id") or of_alert("uuid")
     if not rule or not alert:
         raise ValueError("rule.id and alert.id are expected: without them no two alerts can be told apart")
-    words = (status, fields.text("alert.actionGroup"), fields.text("alert.actionGroupName"))
+    words = (status, of_alert("actionGroup", ""), of_alert("actionGroupName", ""))
     is_firing = _RECOVERED.isdisjoint([word.lower() for word in words])
-    name = fields.text("rule.name") or rule
-    labels = _labels(
-        name,
+    name = of_rule("name") or rule
+    known = _known(
         fields("rule.tags"),
         source_key=reception.key,
+        alertname=name,
         rule_id=rule,
         alert_id=alert,
-        space=fields.text("rule.spaceId", "rule.space_id"),
+        space=of_rule("spaceId") or of_rule("space_id") or "",
     )
-    at = instant_of(fields.text("context.timestamp", "date"))
+    at = instant_of(context("timestamp") or fields.text("date"))
     annotations = {
-        "summary": fields.text("context.title") or f"{name}: {alert}",
-        "description": fields.text("context.reason") or fields.text("context.message"),
+        "summary": context("title") or f"{name}: {alert}",
+        "description": context("reason") or context("message") or "",
         "action_group": first_of(words),
-        "value": fields.text("context.value"),
-        "dashboard_url": fields.text("context.alertDetailsUrl", "context.viewInAppUrl", "context.link"),
-        "runbook_url": fields.text("context.runbookUrl", "rule.params.runbook_url"),
+        "value": context("value", ""),
+        "dashboard_url": context("alertDetailsUrl") or context("viewInAppUrl") or context("link") or "",
+        "runbook_url": context("runbookUrl") or fields.text("rule.params.runbook_url"),
     }
     return make_alert(
         reception,
-        labels,
+        known,
         annotations,
         is_firing=is_firing,
         lease=UNTIL_RESOLVED,
         # `date` is when the action was scheduled, the same for what has fired for hours.
         starts_at=None if is_firing else at,
         ends_at=at,
-        url=fields.text("rule.url"),
+        url=of_rule("url", ""),
     )
 
 
@@ -343,11 +374,11 @@ def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
     # A rule may raise an event's severity by mapping; the rule's own is the same for all that it finds.
     severity = fields.text("kibana.alert.rule.severity", "kibana.alert.rule.parameters.severity").lower()
     now = fields.text("kibana.alert.severity").lower()
-    tags = fields("kibana.alert.rule.tags")
-    labels = _labels(
-        name,
+    tags, note = fields("kibana.alert.rule.tags"), fields.text("kibana.alert.rule.note")
+    known = _known(
         fields("rule.tags") if tags is None else tags,
         source_key=reception.key,
+        alertname=name,
         rule_id=rule,
         space=space,
         severity=SEVERITIES.get(severity or (now if is_detection else ""), ""),
@@ -360,12 +391,12 @@ def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
         "risk_score": fields.text("kibana.alert.risk_score"),
         "value": fields.text("kibana.alert.evaluation.value"),
         "dashboard_url": fields.text("kibana.alert.url"),
-        "runbook_url": fields.text("kibana.alert.rule.note") if _is_url(fields.text("kibana.alert.rule.note")) else "",
+        "runbook_url": note if _is_url(note) else "",
         "alert_uuid": fields.text("kibana.alert.uuid"),
     }
     return make_alert(
         reception,
-        labels,
+        known,
         annotations,
         is_firing=is_firing,
         lease=reception.lease(TIME_TO_LIVE) if is_detection else UNTIL_RESOLVED,
@@ -384,16 +415,17 @@ def _read_watch(fields: _Fields, status: str, reception: Reception) -> Alert:
         raise ValueError("watch_id is expected")
     is_firing = status.lower() not in _RECOVERED
     name = fields.text("metadata.name") or watch
-    labels = _labels(
-        name,
+    known = _known(
         fields("metadata.tags"),
         source_key=reception.key,
+        alertname=name,
         watch_id=watch,
         severity=SEVERITIES.get(fields.text("metadata.severity").lower(), ""),
+        team=fields.text("metadata.team"),
+        service=fields.text("metadata.service"),
+        environment=fields.text("metadata.environment"),
+        project=fields.text("metadata.project"),
     )
-    for key in ("team", "service", "environment", "project"):
-        if text := fields.text(f"metadata.{key}"):
-            put_own(labels, key, text)
     at = instant_of(fields.text("trigger.triggered_time", "execution_time"))
     annotations = {
         "summary": fields.text("metadata.summary") or name,
@@ -403,45 +435,52 @@ def _read_watch(fields: _Fields, status: str, reception: Reception) -> Alert:
         "dashboard_url": fields.text("metadata.dashboard_url"),
     }
     lease = reception.lease(TIME_TO_LIVE)
-    return make_alert(reception, labels, annotations, is_firing=is_firing, lease=lease, starts_at=at, ends_at=at)
+    return make_alert(reception, known, annotations, is_firing=is_firing, lease=lease, starts_at=at, ends_at=at)
 
 
 # --- labels ---------------------------------------------------------------------------------------------------------
 
 
-def _labels(name: str, tags: Any, **identity: str) -> dict[str, str]:
-    """Ours, and those that tags name; several tags of one name are joined, in their order of letters."""
+def _known(tags: Any, **identity: str) -> Identity:
+    """By these labels, and those that tags name."""
     if isinstance(tags, str):
         tags = tags.split(",")
-    labels = _tag_labels(tags) if tags and isinstance(tags, list) else {}
+    elif not isinstance(tags, list):
+        tags = ()
+    said = [text for tag in tags[:_TAGS_READ] if isinstance(tag, str) and (text := tag.strip())]
+    told = {name: text for name, text in identity.items() if text}
+    return _known_by(*told, *told.values(), "", *said)
+
+
+@remembered
+def _known_by(*texts: str) -> Labels:
+    """By all names, then all texts, then nothing, then tags; several tags of one name are joined, in order."""
+    end = texts.index("")
+    identity = paired(texts[:end])
+    tags = texts[end + 1 :]
+    labels = dict(_tags_kept(tags) if len("".join(tags)) <= LONGEST_REMEMBERED else _tag_labels(tags))
     told = SEVERITIES.get(labels.get("severity", "").lower(), "")
     if told:
         del labels["severity"]
     # Also where ours is empty: a tag must not pass for the rule's id.
-    for key in labels.keys() & _OWN:
-        put_own(labels, key, "")
-    labels.update(identity, alertname=name, source=KIND, severity=identity.get("severity") or told)
+    for name in labels.keys() & _OWN:
+        put_own(labels, name, "")
+    for name, text in {"severity": told, **identity, "source": KIND}.items():
+        put_own(labels, name, text)
     return labels
 
 
-def _tag_labels(tags: list[Any]) -> dict[str, str]:
-    said = tuple([text for tag in tags[:_TAGS_READ] if isinstance(tag, str) and (text := tag.strip())])
-    return dict(_read_kept(said) if sum(map(len, said)) <= _LONGEST_KEPT else _read_tags(said))
-
-
-def _read_tags(tags: tuple[str, ...]) -> dict[str, str]:
-    texts: dict[str, set[str]] = {}
+def _tag_labels(tags: tuple[str, ...]) -> Labels:
+    found: dict[str, set[str]] = {}
     for tag in tags:
         match = _TAG.fullmatch(tag)
-        key, text = match.groups() if match else ("tags", tag)
-        texts.setdefault(key, set()).add(text)
-    return valid_names({key: ",".join(sorted(found)) for key, found in texts.items()})
+        name, text = match.groups() if match else ("tags", tag)
+        found.setdefault(name, set()).add(text)
+    return valid_names({name: ",".join(sorted(several)) for name, several in found.items()})
 
 
 # All alerts of a rule have its tags.
-_read_kept = lru_cache(maxsize=1024)(_read_tags)
-_LONGEST_KEPT = 2_000
-"""In characters: what is cached must not hold a thousand long texts."""
+_tags_kept = lru_cache(maxsize=1024)(_tag_labels)
 
 
 def _is_url(text: str) -> bool:

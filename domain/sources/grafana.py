@@ -24,8 +24,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, FailFast, TypeAdapter
 
 from domain.alerts import Alert
+from domain.labels import Labels
 from domain.sources.bodies import check_count, instant_of, outcome, parse, text_of, valid_names, with_own
-from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert
+from domain.sources.reading import UNTIL_REPEATED, Payload, Reading, Reception, make_alert, paired, remembered
 
 KIND = "grafana"
 
@@ -90,21 +91,18 @@ def read(payload: Payload, reception: Reception) -> Reading:
 
 
 def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
-    sent = found.labels
-    if "" in sent.values():
-        sent = {name: text for name, text in sent.items() if text}
-    labels = valid_names(sent)
-    name = labels.setdefault("alertname", UNNAMED)
     org = org_id if found.orgId is None else found.orgId
-    own = {
-        "source": KIND,
-        "source_key": reception.key,
-        "org_id": "" if org is None else str(org),
-        "rule_uid": found.ruleUID or _uid_of(found.generatorURL),
-    }
+    sent = found.labels
+    known = _known_by(
+        reception.key,
+        "" if org is None else str(org),
+        found.ruleUID or _uid_of(found.generatorURL),
+        *sent,
+        *sent.values(),
+    )
     annotations = valid_names(found.annotations) if found.annotations else {}
     if not annotations.get("summary"):
-        annotations["summary"] = annotations.get("title") or name
+        annotations["summary"] = annotations.get("title") or known[1]["alertname"]
     if not annotations.get("description"):
         annotations["description"] = annotations.get("message", "")
     for name, text in (
@@ -118,7 +116,7 @@ def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
             annotations.setdefault(name, text)
     return make_alert(
         reception,
-        with_own(labels, own),
+        known,
         annotations,
         is_firing=found.status == "firing",
         lease=reception.lease(UNTIL_REPEATED),
@@ -126,6 +124,14 @@ def _read_one(found: _Alert, org_id: int | None, reception: Reception) -> Alert:
         ends_at=instant_of(found.endsAt),
         url=found.generatorURL,
     )
+
+
+@remembered
+def _known_by(key: str, org: str, rule: str, *sent: str) -> Labels:
+    """By the labels of Grafana: all names, then all values."""
+    labels = valid_names({name: text for name, text in paired(sent).items() if text})
+    labels.setdefault("alertname", UNNAMED)
+    return with_own(labels, {"source": KIND, "source_key": key, "org_id": org, "rule_uid": rule})
 
 
 def _uid_of(url: str) -> str:

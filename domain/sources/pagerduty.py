@@ -19,8 +19,7 @@ may be set to resolve by themselves (auto-resolution), and nothing in an event s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
@@ -28,9 +27,10 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from domain.alerts import Alert
 from domain.errors import RejectedError
-from domain.labels import Fingerprint, fingerprint
+from domain.labels import Fingerprint, Labels
 from domain.sources.bodies import instant_of, parse, text_of
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered
+from domain.values import value
 
 KIND = "pagerduty"
 
@@ -76,7 +76,7 @@ class _Event(BaseModel):
 _EVENT = TypeAdapter(_Event)
 
 
-@dataclass(frozen=True, slots=True)
+@value
 class PagerdutyEvent:
     """What one event asks for, and of which alert."""
 
@@ -105,7 +105,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
     Raises:
         RejectedError: It is no such event.
     """
-    event = read_event(payload, reception, new_key_of(payload))
+    event = read_event(payload, reception)
     return Reading([] if event.alert is None else [event.alert], event.problems)
 
 
@@ -114,13 +114,13 @@ def new_key_of(payload: Payload) -> str:
     return sha256(payload.body).hexdigest()[:32]
 
 
-def read_event(payload: Payload, reception: Reception, new_key: str) -> PagerdutyEvent:
+def read_event(payload: Payload, reception: Reception, new_key: str = "") -> PagerdutyEvent:
     """The event, and the alert that it fires or resolves.
 
     Args:
         payload: The request.
         reception: Whose source it came to, and when.
-        new_key: What a trigger's `dedup_key` is where it has none.
+        new_key: What a trigger's `dedup_key` is where it has none; by default `new_key_of` the payload.
 
     Raises:
         RejectedError: It is no such event; the sender is answered 400.
@@ -129,12 +129,12 @@ def read_event(payload: Payload, reception: Reception, new_key: str) -> Pagerdut
     key = event.dedup_key or ""
     if not key and event.event_action != "trigger":
         raise RejectedError(f"dedup_key: {event.event_action} needs the key of a trigger")
-    key = key or new_key
+    key = key or new_key or new_key_of(payload)
     if len(key) > LONGEST_DEDUP_KEY:
         raise RejectedError(f"dedup_key: it has {len(key)} characters; at most {LONGEST_DEDUP_KEY} are taken")
     if event.event_action == "trigger" and event.payload is None:
         raise RejectedError("payload: a trigger needs summary, source and severity")
-    labels = {"alertname": ALERTNAME, "source": KIND, "integration": reception.key, "dedup_key": key}
+    known = _known_by(reception.key, key)
     details = {} if event.payload is None else _details_of(event.payload)
     alert = None
     problems: tuple[str, ...] = ()
@@ -146,7 +146,7 @@ def read_event(payload: Payload, reception: Reception, new_key: str) -> Pagerdut
                 problems = (f"payload.timestamp: {event.payload.timestamp[:40]!r} is no date-time with an offset",)
         alert = make_alert(
             reception,
-            labels,
+            known,
             _annotations_of(event, details),
             is_firing=event.event_action == "trigger",
             starts_at=starts_at,
@@ -157,11 +157,16 @@ def read_event(payload: Payload, reception: Reception, new_key: str) -> Pagerdut
         action=event.event_action,
         dedup_key=key,
         routing_key=event.routing_key or payload.headers.get("x-routing-key", ""),
-        fingerprint=alert.fingerprint if alert else fingerprint({name: text for name, text in labels.items() if text}),
+        fingerprint=known[0],
         alert=alert,
         details=details,
         problems=problems,
     )
+
+
+@remembered
+def _known_by(integration: str, dedup_key: str) -> Labels:
+    return {"alertname": ALERTNAME, "source": KIND, "integration": integration, "dedup_key": dedup_key}
 
 
 def _details_of(found: _Details) -> dict[str, str]:
@@ -176,13 +181,17 @@ def _details_of(found: _Details) -> dict[str, str]:
 
 
 def _annotations_of(event: _Event, details: Mapping[str, str]) -> dict[str, str]:
-    annotations = {name if name != "severity" else "severity_now": text for name, text in details.items()}
+    annotations = {**details, "client": event.client or ""}
     if event.payload is not None:
+        annotations["severity_now"] = annotations.pop("severity")
         annotations["summary"] = event.payload.summary
         annotations["description"] = text_of(event.payload.custom_details)
-    annotations["client"] = event.client or ""
-    for name, key, found in (("links", "href", event.links), ("images", "src", event.images)):
-        annotations[name] = " ".join(
-            text_of(item[key]) for item in (found or [])[:_LINKS_KEPT] if isinstance(item, dict) and item.get(key)
-        )
+    if event.links:
+        annotations["links"] = _joined(event.links, "href")
+    if event.images:
+        annotations["images"] = _joined(event.images, "src")
     return annotations
+
+
+def _joined(found: Sequence[Any], key: str) -> str:
+    return " ".join([text_of(item[key]) for item in found[:_LINKS_KEPT] if isinstance(item, dict) and item.get(key)])

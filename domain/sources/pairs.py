@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from domain.errors import RejectedError
-from domain.sources.bodies import ANYTHING, parse, plain, put_own, valid_names, with_own
+from domain.sources.bodies import LARGEST_BODY_BYTES, parse_json, plain, put_own, valid_names, with_own
 
 MOST_PAIRS = 500
 """Of one alert: real ones have ten.  What identifies is refused beyond it, for cutting it would merge alerts."""
@@ -54,7 +56,7 @@ def annotated(own: Mapping[str, str], theirs: Mapping[str, str]) -> dict[str, st
 # --- fields of whatever type they came --------------------------------------------------------------------------------
 
 
-def parse_object(body: bytes, expected: str) -> dict[str, Any]:
+def parse_object(body: bytes, expected: str, largest: int = LARGEST_BODY_BYTES) -> dict[str, Any]:
     """The JSON object that a body is; `expected` is what the error says that it is not.
 
     Raises:
@@ -62,11 +64,41 @@ def parse_object(body: bytes, expected: str) -> dict[str, Any]:
         UnreadableError: It is no JSON, or no UTF-8.
         RejectedError: It is another value.
     """
-    # An adapter of objects would look at each key once more.
-    value = parse(ANYTHING, body, expected)
+    value = parse_json(body, expected, largest)
     if not isinstance(value, dict):
         raise RejectedError(f"the body is not {expected}: expected an object")
     return value
+
+
+def spelt(fields: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    """The values by the letters of their names, from the last to the first: of two alike, a dict keeps the first.
+
+    Whoever writes a payload's template gives all its payloads the same names.
+    """
+    names = tuple(fields)
+    is_usual = len(names) <= _MOST_NAMES and len("".join(names)) <= _LONGEST_NAMES
+    return zip(_spelt(names) if is_usual else _spelt.__wrapped__(names), reversed(fields.values()), strict=True)
+
+
+_MOST_NAMES = 200
+_LONGEST_NAMES = 4_000
+
+
+@lru_cache(maxsize=256)
+def _spelt(names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple([letters(name[:_LONGEST_NAME]) for name in reversed(names)])
+
+
+_LONGEST_NAME = 100
+
+
+@lru_cache(maxsize=4096)
+def letters(name: str) -> str:
+    """The letters and digits of a name, in lower case: `ALERT_ID` and `alertId` are both `alertid`."""
+    return _NO_LETTER.sub("", name.lower())
+
+
+_NO_LETTER = re.compile(r"[^a-z0-9]")
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -88,7 +120,9 @@ def texts(value: object) -> list[str]:
 
 def cut_url(value: object) -> str:
     """A link as it came; nothing, where it is no web address or longer than any browser takes."""
-    url = plain(value)
+    if not value:
+        return ""
+    url = value.strip() if isinstance(value, str) else plain(value)
     return url if len(url) <= _LONGEST_URL and url.startswith(("https://", "http://")) else ""
 
 

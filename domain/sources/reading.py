@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
+from typing import cast
 
 from domain.alerts import Alert, later
-from domain.labels import fingerprint
+from domain.labels import Fingerprint, fingerprint
 from domain.values import value
 
 LONGEST_TEXT = 10_000
@@ -78,9 +80,66 @@ whole; it says what was expected and what was found.  Never any other error, wha
 """
 
 
+# --- what identifies ------------------------------------------------------------------------------------------------
+
+type Identity = tuple[Fingerprint, Mapping[str, str]]
+"""The fingerprint of the labels that are not empty, and these: shared by all alerts of them, so never changed."""
+
+MOST_REMEMBERED = 4_096
+"""Of each kind; of these goes first what was not asked for longest."""
+
+MOST_TEXTS_REMEMBERED = 1_024
+
+LONGEST_REMEMBERED = 2_000
+"""In characters, of all texts that labels are made of: thousands of long ones must not be held."""
+
+
+def identify(labels: Mapping[str, str]) -> Identity:
+    """What an alert with these labels is known by; empty ones are left out (FP-3)."""
+    kept = _kept(labels)
+    return fingerprint(kept), kept
+
+
+def remembered[**P](labels_of: Callable[P, Mapping[str, str]]) -> Callable[P, Identity]:
+    """A function that makes labels of texts, as one that remembers what it made of them.
+
+    The same machines and rules come again, resolved at the latest; to find what they are known by costs a tenth of
+    making and hashing it.  All that the labels depend on must be among the arguments: texts, by their places.
+    """
+
+    def make(*texts: str) -> Identity:
+        return identify(labels_of(*texts))  # type: ignore[call-arg,arg-type]
+
+    kept = lru_cache(maxsize=MOST_REMEMBERED)(make)
+
+    def find(*texts: str) -> Identity:
+        return make(*texts) if len("".join(texts)) > LONGEST_REMEMBERED else kept(*texts)
+
+    return cast("Callable[P, Identity]", find)
+
+
+def paired(texts: tuple[str, ...]) -> dict[str, str]:
+    """A mapping again, of all its names and then all its texts, as the arguments of what is `remembered` have it."""
+    half = len(texts) // 2
+    return dict(zip(texts[:half], texts[half:], strict=True))
+
+
+def remembered_text[T](read: Callable[[str], T]) -> Callable[[str], T]:
+    """A function that reads a text, as one that remembers what it read; so that must never be changed."""
+    kept = lru_cache(maxsize=MOST_TEXTS_REMEMBERED)(read)
+
+    def find(text: str) -> T:
+        return read(text) if len(text) > LONGEST_REMEMBERED else kept(text)
+
+    return find
+
+
+# --- the alert ------------------------------------------------------------------------------------------------------
+
+
 def make_alert(
     reception: Reception,
-    labels: Mapping[str, str],
+    labels: Mapping[str, str] | Identity,
     annotations: Mapping[str, str],
     *,
     is_firing: bool,
@@ -93,7 +152,8 @@ def make_alert(
 
     Args:
         reception: When it came, from which source.
-        labels: What identifies it, and nothing else; empty ones are left out (FP-3).  Must have `alertname`.
+        labels: What identifies it, and nothing else; empty ones are left out (FP-3).  Must have `alertname`.  Or what
+            `remembered` found in their stead.
         annotations: What describes it; empty ones are left out.
         is_firing: Whether the sender says that it fires.
         lease: For how long it does; by default as long as the source says, or `UNTIL_RESOLVED`.
@@ -107,9 +167,10 @@ def make_alert(
     else:
         ended = received_at if ends_at is None or ends_at > received_at else ends_at
     started = received_at if starts_at is None else starts_at
-    kept = _kept(labels)
+    identity, kept = labels if isinstance(labels, tuple) else identify(labels)
+    # By their places, for half the time.
     return Alert(
-        fingerprint(kept),
+        identity,
         kept,
         _kept(annotations),
         ended if started > ended else started,
@@ -117,14 +178,16 @@ def make_alert(
         received_at,
         url if len(url) <= LONGEST_TEXT else "",
         is_firing,  # so its end is ours
-        origin=reception.origin,
+        "",
+        "",
+        reception.origin,
     )
 
 
 def _kept(texts: Mapping[str, str]) -> dict[str, str]:
     """Those that are not empty; a long one ends in its own hash, so that two that begin alike stay two."""
     kept = {name: text for name, text in texts.items() if text}
-    if sum(map(len, kept.values())) > LONGEST_TEXT:
+    if len("".join(kept.values())) > LONGEST_TEXT:
         return {name: _cut(text) for name, text in kept.items()}
     return kept
 

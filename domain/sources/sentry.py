@@ -22,15 +22,25 @@ message counts: who has both sets a time to live as long as that.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from domain.errors import RejectedError
+from domain.labels import Labels
 from domain.quoting import quote
 from domain.sources.bodies import instant_of, plain
 from domain.sources.pairs import cut_url, elements, mapping, parse_object, texts
-from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
+from domain.sources.reading import (
+    TIME_TO_LIVE,
+    UNTIL_RESOLVED,
+    Identity,
+    Payload,
+    Reading,
+    Reception,
+    make_alert,
+    remembered,
+)
 
 KIND = "sentry"
 
@@ -88,24 +98,25 @@ def _read_event(event: dict[str, Any], data: dict[str, Any], reception: Receptio
     issue = plain(event.get("issue_id")) or _found(_ISSUE, "id", event.get("issue_url"))
     rule = plain(data.get("triggered_rule")) or plain(mapping(data.get("issue_alert")).get("title"))
     project = _found(_PROJECT, "slug", event.get("url")) or plain(event.get("project_slug"))
-    labels = _issue_labels(issue, project or plain(event.get("project")), event.get("url"), event.get("issue_url"))
+    known = _known(issue, project or plain(event.get("project")), event.get("url"), event.get("issue_url"))
+    tags = _tags(event.get("tags"))
     annotations = {
         **_told(event),
         "rule": rule,
         "release": plain(event.get("release")),
-        "environment": plain(event.get("environment")) or dict(_tags(event.get("tags"))).get("environment", ""),
-        "tags": _shown(event.get("tags")),
+        "environment": plain(event.get("environment")) or dict(tags).get("environment", ""),
+        "tags": _shown(tags),
     }
     started = instant_of(event.get("datetime")) or instant_of(event.get("timestamp"))
     url = cut_url(event.get("web_url"))
-    return _fired(reception, labels, annotations, started, url)
+    return _fired(reception, known, annotations, started, url)
 
 
 def _fired(
-    reception: Reception, labels: dict[str, str], annotations: dict[str, str], started: datetime | None, url: str
+    reception: Reception, known: Identity, annotations: dict[str, str], started: datetime | None, url: str
 ) -> Reading:
     lease = reception.lease(TIME_TO_LIVE)
-    alert = make_alert(reception, labels, annotations, is_firing=True, lease=lease, starts_at=started, url=url)
+    alert = make_alert(reception, known, annotations, is_firing=True, lease=lease, starts_at=started, url=url)
     return Reading((alert,))
 
 
@@ -117,7 +128,7 @@ def _read_issue(action: str, issue: dict[str, Any], reception: Reception) -> Rea
         raise RejectedError(f"action is {quote(action[:100])}: expected {', '.join(_ACTIONS)} or assigned")
     project = mapping(issue.get("project"))
     slug = plain(project.get("slug")) or plain(project.get("id")) or plain(issue.get("project"))
-    labels = _issue_labels(plain(issue.get("id")), slug, issue.get("url"))
+    known = _known(plain(issue.get("id")), slug, issue.get("url"))
     annotations = {
         **_told(issue),
         "short_id": plain(issue.get("shortId")),
@@ -132,7 +143,7 @@ def _read_issue(action: str, issue: dict[str, Any], reception: Reception) -> Rea
     started = instant_of(issue.get("lastSeen" if action == "unresolved" else "firstSeen"))
     url = cut_url(issue.get("web_url")) or cut_url(issue.get("permalink"))
     alert = make_alert(
-        reception, labels, annotations, is_firing=is_firing, lease=UNTIL_RESOLVED, starts_at=started, url=url
+        reception, known, annotations, is_firing=is_firing, lease=UNTIL_RESOLVED, starts_at=started, url=url
     )
     return Reading((alert,))
 
@@ -141,28 +152,27 @@ def _read_legacy(body: dict[str, Any], reception: Reception) -> Reading:
     """The webhook of a project's legacy integration, which knows only what fires."""
     event = mapping(body.get("event"))
     issue = plain(body.get("id")) or _found(_ISSUE, "id", body.get("url"))
-    labels = _issue_labels(issue, plain(body.get("project_slug")), body.get("url"))
+    known = _known(issue, plain(body.get("project_slug")), body.get("url"))
     rules = ", ".join(texts(body.get("triggering_rules"))[:TAGS_SHOWN])
     annotations = {
         **_told({**event, **{name: body[name] for name in ("level", "culprit", "message") if plain(body.get(name))}}),
         "rule": rules,
         "project_name": plain(body.get("project_name")),
         "environment": plain(event.get("environment")),
-        "tags": _shown(event.get("tags")),
+        "tags": _shown(_tags(event.get("tags"))),
     }
-    return _fired(reception, labels, annotations, instant_of(event.get("timestamp")), cut_url(body.get("url")))
+    return _fired(reception, known, annotations, instant_of(event.get("timestamp")), cut_url(body.get("url")))
 
 
-def _issue_labels(issue: str, project: str, *api_urls: object) -> dict[str, str]:
+def _known(issue: str, project: str, *api_urls: object) -> Identity:
     if not issue:
         raise RejectedError("the ID of the issue is missing: nothing says which one it is")
-    return {
-        "alertname": "Sentry issue",
-        "source": KIND,
-        "instance": _host(*api_urls),
-        "project": project,
-        "issue": issue,
-    }
+    return _known_by(issue, project, _host(*api_urls))
+
+
+@remembered
+def _known_by(issue: str, project: str, instance: str) -> Labels:
+    return {"alertname": "Sentry issue", "source": KIND, "instance": instance, "project": project, "issue": issue}
 
 
 def _told(said: Mapping[str, Any]) -> dict[str, str]:
@@ -181,17 +191,19 @@ def _told(said: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _tags(value: object) -> Iterator[tuple[str, str]]:
+def _tags(value: object) -> list[tuple[str, str]]:
     """Pairs of `[["browser", "Chrome"]]`, or of `[{"key": "browser", "value": "Chrome"}]`."""
+    found = []
     for tag in elements(value)[:TAGS_SHOWN]:
         if isinstance(tag, list) and len(tag) == 2:
-            yield plain(tag[0]), plain(tag[1])
+            found.append((plain(tag[0]), plain(tag[1])))
         elif isinstance(tag, dict):
-            yield plain(tag.get("key")), plain(tag.get("value"))
+            found.append((plain(tag.get("key")), plain(tag.get("value"))))
+    return found
 
 
-def _shown(value: object) -> str:
-    return ", ".join(f"{name}={text}" for name, text in _tags(value) if name)
+def _shown(tags: Sequence[tuple[str, str]]) -> str:
+    return ", ".join([f"{name}={text}" for name, text in tags if name])
 
 
 # --- metric alerts ----------------------------------------------------------------------------------------------------
@@ -205,17 +217,17 @@ def _read_metric(action: str, metric: dict[str, Any], data: dict[str, Any], rece
     name, rule_id = plain(rule.get("name")), plain(rule.get("id"))
     if not name and not rule_id:
         raise RejectedError("data.metric_alert.alert_rule has neither id nor name: nothing says which rule it is")
-    labels = {
-        "alertname": name or f"Sentry rule {rule_id}",
-        "source": KIND,
-        "instance": _host(data.get("web_url")),
-        "organization_id": plain(rule.get("organization_id")) or plain(metric.get("organization_id")),
-        "rule_id": rule_id,
-        "project": ",".join(sorted(set(texts(rule.get("projects") or metric.get("projects"))))),
-        "environment": plain(rule.get("environment")),
-    }
+    name = name or f"Sentry rule {rule_id}"
+    known = _metric_known_by(
+        name,
+        _host(data.get("web_url")),
+        plain(rule.get("organization_id")) or plain(metric.get("organization_id")),
+        rule_id,
+        plain(rule.get("environment")),
+        *texts(rule.get("projects") or metric.get("projects")),
+    )
     annotations = {
-        "summary": plain(data.get("description_title")) or labels["alertname"],
+        "summary": plain(data.get("description_title")) or name,
         "description": plain(data.get("description_text")),
         "severity": _SEVERITIES.get(action, ""),
         "aggregate": plain(rule.get("aggregate")),
@@ -223,7 +235,7 @@ def _read_metric(action: str, metric: dict[str, Any], data: dict[str, Any], rece
     }
     alert = make_alert(
         reception,
-        labels,
+        known,
         annotations,
         is_firing=is_firing,
         lease=UNTIL_RESOLVED,
@@ -234,13 +246,28 @@ def _read_metric(action: str, metric: dict[str, Any], data: dict[str, Any], rece
     return Reading((alert,))
 
 
+@remembered
+def _metric_known_by(
+    name: str, instance: str, organization: str, rule: str, environment: str, *projects: str
+) -> Labels:
+    return {
+        "alertname": name,
+        "source": KIND,
+        "instance": instance,
+        "organization_id": organization,
+        "rule_id": rule,
+        "project": ",".join(sorted(set(projects))),
+        "environment": environment,
+    }
+
+
 def _found(pattern: re.Pattern[str], group: str, url: object) -> str:
     match = pattern.search(cut_url(url))
     return match[group] if match else ""
 
 
 def _host(*urls: object) -> str:
-    for url in filter(None, map(cut_url, urls)):
-        if host := _HOST.match(url):
+    for url in urls:
+        if host := _HOST.match(cut_url(url)):
             return host[1].lower()
     return ""

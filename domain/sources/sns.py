@@ -20,18 +20,18 @@ live: an alarm that has no `OKActions` never says that it is over.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import chain
+from itertools import batched
 from typing import Any
 from urllib.parse import quote as percent_encode
 
 from domain.alerts import Alert
 from domain.errors import RejectedError
+from domain.labels import Labels
 from domain.quoting import quote
 from domain.sources.bodies import instant_of, plain
 from domain.sources.pairs import elements, gather, labelled, mapping, parse_object
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.sources.reading import Payload, Reading, Reception, make_alert, remembered, remembered_text
 from domain.values import value
 
 KIND = "sns"
@@ -110,67 +110,97 @@ def _read_subscription(kind: str, body: dict[str, Any]) -> Reading:
 
 
 def _read_alarm(alarm: dict[str, Any], reception: Reception) -> Alert:
-    name = plain(alarm.get("AlarmName"))
+    get = alarm.get
+    name = plain(get("AlarmName"))
     if not name:
         raise RejectedError("the message has no AlarmName: only alarms of CloudWatch are read")
-    state = plain(alarm.get("NewStateValue"))
+    state = plain(get("NewStateValue"))
     if state not in _STATES:
         raise RejectedError(f"NewStateValue is {quote(state[:100])}: expected ALARM, OK or INSUFFICIENT_DATA")
     is_firing = _STATES[state]
-    arn = _ARN.match(plain(alarm.get("AlarmArn")))
-    trigger = mapping(alarm.get("Trigger"))
-    own = {
-        "alertname": name,
-        "source": KIND,
-        "account": plain(alarm.get("AWSAccountId")) or (arn["account"] if arn else ""),
-        "region": arn["region"] if arn else plain(alarm.get("Region")),
-        "namespace": plain(trigger.get("Namespace")),
-        "metric": plain(trigger.get("MetricName")),
-        "contributor": plain(alarm.get("AlarmContributorId")),
-    }
-    attributes = mapping(alarm.get("AlarmContributorAttributes"))
-    described = ((key, plain(text)) for key, text in attributes.items())
-    theirs = gather(chain(_dimensions(trigger.get("Dimensions")), described))
-    changed = instant_of(alarm.get("StateChangeTime"))
+    arn = plain(get("AlarmArn"))
+    partition, arn_region, arn_account = _parts(arn)
+    region = plain(get("Region"))
+    trigger = mapping(get("Trigger"))
+    known = _known_by(
+        name,
+        plain(get("AWSAccountId")) or arn_account,
+        arn_region or region,
+        plain(trigger.get("Namespace")),
+        plain(trigger.get("MetricName")),
+        plain(get("AlarmContributorId")),
+        *_dimensions(trigger.get("Dimensions")),
+        *_attributes(get("AlarmContributorAttributes")),
+    )
+    changed = instant_of(get("StateChangeTime"))
     annotations = {
         "summary": name if state == "ALARM" else f"{name}: {state}",
-        "description": plain(alarm.get("AlarmDescription")),
+        "description": plain(get("AlarmDescription")),
         "state": state,
-        "old_state": plain(alarm.get("OldStateValue")),
-        "reason": plain(alarm.get("NewStateReason")),
+        "old_state": plain(get("OldStateValue")),
+        "reason": plain(get("NewStateReason")),
         "threshold": plain(trigger.get("Threshold")),
-        "rule": plain(alarm.get("AlarmRule")),
-        "alarm_arn": plain(alarm.get("AlarmArn")),
-        "region_name": plain(alarm.get("Region")),
+        "rule": plain(get("AlarmRule")),
+        "alarm_arn": arn,
+        "region_name": region,
     }
     return make_alert(
         reception,
-        labelled(own, theirs),
+        known,
         annotations,
         is_firing=is_firing,
         starts_at=changed,
         ends_at=None if is_firing else changed,
-        url=_console_url(arn, name),
+        url=_console_url(partition, arn_region, name),
     )
 
 
-def _dimensions(value: object) -> Iterator[tuple[str, str]]:
-    """Pairs of `[{"name": ..., "value": ...}]`; some senders write the names with a capital."""
+@remembered
+def _known_by(
+    name: str, account: str, region: str, namespace: str, metric: str, contributor: str, *described: str
+) -> Labels:
+    """By what it watches too: names and texts by turns."""
+    own = {
+        "alertname": name,
+        "source": KIND,
+        "account": account,
+        "region": region,
+        "namespace": namespace,
+        "metric": metric,
+        "contributor": contributor,
+    }
+    return labelled(own, gather(batched(described, 2, strict=True)))
+
+
+def _dimensions(value: object) -> list[str]:
+    """Of `[{"name": ..., "value": ...}]` names and texts by turns; some senders write the names with a capital."""
+    found = []
     for dimension in map(mapping, elements(value)):
-        yield (
-            plain(dimension.get("name")) or plain(dimension.get("Name")),
-            plain(dimension.get("value")) or plain(dimension.get("Value")),
-        )
+        found.append(plain(dimension.get("name")) or plain(dimension.get("Name")))
+        found.append(plain(dimension.get("value")) or plain(dimension.get("Value")))
+    return found
 
 
-def _console_url(arn: re.Match[str] | None, name: str) -> str:
-    console = _CONSOLES.get(arn["partition"]) if arn else None
-    if arn is None or console is None or len(name) > _LONGEST_NAME:
+def _attributes(value: object) -> list[str]:
+    return [text for key, found in mapping(value).items() for text in (key, plain(found))]
+
+
+@remembered_text
+def _parts(arn: str) -> tuple[str, str, str]:
+    """The partition, the region and the account that an alarm's ARN names; nothing where it is none."""
+    said = _ARN.match(arn)
+    return (said["partition"], said["region"], said["account"]) if said else ("", "", "")
+
+
+def _console_url(partition: str, region: str, name: str) -> str:
+    console = _CONSOLES.get(partition)
+    if console is None or len(name) > _LONGEST_NAME:
         return ""
-    region = arn["region"]
-    host = f"{region}.{console}" if arn["partition"] == "aws" else console
-    return f"https://{host}/cloudwatch/home?region={region}#alarmsV2:alarm/{percent_encode(name, safe='')}"
+    host = f"{region}.{console}" if partition == "aws" else console
+    shown = name if _SAFE.fullmatch(name) else percent_encode(name, safe="")
+    return f"https://{host}/cloudwatch/home?region={region}#alarmsV2:alarm/{shown}"
 
 
+_SAFE = re.compile(r"[\w.~-]+", re.ASCII)
 _LONGEST_NAME = 255
 """Of an alarm, by CloudWatch's own rule."""

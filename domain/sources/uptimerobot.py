@@ -16,21 +16,20 @@ that alert fires for the source's time to live, by default `TIME_TO_LIVE`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import parse_qsl
 
-from pydantic import TypeAdapter
-
 from domain.errors import RejectedError, UnreadableError
-from domain.sources.bodies import check_size, instant_of, parse, plain
-from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
+from domain.labels import Labels
+from domain.sources.bodies import check_size, instant_of, plain
+from domain.sources.pairs import parse_object
+from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert, remembered
 
 KIND = "uptimerobot"
 
 LARGEST_MESSAGE_BYTES = 256 * 1024
 
-_OBJECT = TypeAdapter(dict[str, Any])
 _FIELDS_READ = 100
 _UNKNOWN = re.compile(r"\*[A-Za-z]{1,60}\*")
 _SECONDS = re.compile(r"\d{1,9}", re.ASCII)
@@ -53,15 +52,10 @@ def read(payload: Payload, reception: Reception) -> Reading:
         raise RejectedError(f"alertType: {kind[:40]!r} found; 1 (down), 2 (up) or 3 (expiry) expected")
     is_expiry = kind == _EXPIRING
     is_domain = is_expiry and "domain" in get("alertTypeFriendlyName", "").lower()
-    labels = {
-        "alertname": ("DomainExpiring" if is_domain else "CertificateExpiring") if is_expiry else "MonitorDown",
-        "source": KIND,
-        "severity": "warning" if is_expiry else "critical",
-        "monitor_id": monitor,
-        "monitor_url": "" if monitor else address,
-        "source_key": "" if monitor else reception.key,
-        "monitor": name,
-    }
+    trouble = ("DomainExpiring" if is_domain else "CertificateExpiring") if is_expiry else "MonitorDown"
+    known = (
+        _known_by(trouble, monitor, name, "", "") if monitor else _known_by(trouble, "", name, address, reception.key)
+    )
     at = instant_of(get("alertDateTime", ""))
     since = _since(at, get("alertDuration", "")) if kind == _UP else at
     days = get("sslExpiryDaysLeft", "")
@@ -75,7 +69,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
     }
     alert = make_alert(
         reception,
-        labels,
+        known,
         annotations,
         is_firing=kind != _UP,
         lease=reception.lease(TIME_TO_LIVE) if is_expiry else UNTIL_RESOLVED,
@@ -86,30 +80,43 @@ def read(payload: Payload, reception: Reception) -> Reading:
     return Reading([alert])
 
 
+@remembered
+def _known_by(trouble: str, monitor: str, name: str, address: str, key: str) -> Labels:
+    return {
+        "alertname": trouble,
+        "source": KIND,
+        "severity": "critical" if trouble == "MonitorDown" else "warning",
+        "monitor_id": monitor,
+        "monitor_url": address,
+        "source_key": key,
+        "monitor": name,
+    }
+
+
 _WORDS = {_DOWN: "is down", _UP: "is up", _EXPIRING: "expires"}
 
 
 def _fields(payload: Payload) -> dict[str, str]:
     """The variables that have a text: UptimeRobot leaves a name standing, with its asterisks or without."""
-    if _is_form(payload):
-        check_size(payload.body, LARGEST_MESSAGE_BYTES)
-        try:
-            text = payload.body.decode("utf-8")
-            pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_READ, errors="strict")
-        except UnicodeDecodeError:
-            raise UnreadableError("the body is no form: it is not UTF-8") from None
-        except ValueError:
-            raise RejectedError(f"the body is no form of UptimeRobot's: more than {_FIELDS_READ} fields") from None
-        return _known({name: text.strip() for name, text in pairs})
-    value = parse(_OBJECT, payload.body, "UptimeRobot's JSON object", LARGEST_MESSAGE_BYTES)
-    return _known({name: plain(text) for name, text in value.items()})
+    if payload.body.startswith(b"{") or not _is_form(payload):
+        return _known(parse_object(payload.body, "UptimeRobot's JSON object", LARGEST_MESSAGE_BYTES))
+    check_size(payload.body, LARGEST_MESSAGE_BYTES)
+    try:
+        text = payload.body.decode("utf-8")
+        return _known(dict(parse_qsl(text, keep_blank_values=True, max_num_fields=_FIELDS_READ, errors="strict")))
+    except UnicodeDecodeError:
+        raise UnreadableError("the body is no form: it is not UTF-8") from None
+    except ValueError:
+        raise RejectedError(f"the body is no form of UptimeRobot's: more than {_FIELDS_READ} fields") from None
 
 
-def _known(texts: dict[str, str]) -> dict[str, str]:
+def _known(fields: Mapping[str, object]) -> dict[str, str]:
     return {
         name: text
-        for name, text in texts.items()
-        if text and text != name and not (text[0] == "*" and _UNKNOWN.fullmatch(text))
+        for name, value in fields.items()
+        if (text := value.strip() if isinstance(value, str) else plain(value))
+        and text != name
+        and not (text[0] == "*" and _UNKNOWN.fullmatch(text))
     }
 
 

@@ -28,14 +28,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from domain.errors import RejectedError
-from domain.sources.bodies import ANYTHING, instant_of, label_name, parse, plain, text_of, with_own
-from domain.sources.reading import Payload, Reading, Reception, make_alert
+from domain.labels import Labels
+from domain.sources.bodies import instant_of, label_name, parse_json, plain, text_of, with_own
+from domain.sources.pairs import letters, spelt
+from domain.sources.reading import Identity, Payload, Reading, Reception, make_alert, remembered, remembered_text
 
 KIND = "zabbix"
 
@@ -63,17 +62,15 @@ ROUTED_TAGS = frozenset(
 )
 """Tags that become labels."""
 
-_OBJECT = TypeAdapter(dict[str, Any])
+_EXPECTED = "a JSON object of a Zabbix webhook's parameters"
 _SOURCES = {"1": "discovery", "2": "autoregistration", "3": "internal", "4": "service"}
 _PROBLEM = frozenset({"1", "problem"})
 _RECOVERED = frozenset({"0", "ok", "resolved"})
 _UNKNOWN = re.compile(r"\*UNKNOWN\*|UNKNOWN|\{[A-Z$?][^{}]{0,200}\}")
-_LETTERS = re.compile(r"[^a-z0-9]")
+_UNKNOWN_BEGINS = "*{U"
 _PARAMETERS_READ = 1000
 _LONGEST_NAME = 200
 _TAGS_READ = 200
-_LONG_TAGS = 2000
-"""Characters from which on they are not remembered."""
 
 
 def read(payload: Payload, reception: Reception) -> Reading:
@@ -82,14 +79,16 @@ def read(payload: Payload, reception: Reception) -> Reading:
     Raises:
         RejectedError: It is no JSON object, or says neither what it is about nor whether that is a problem.
     """
-    value = parse(_OBJECT, payload.body, "a JSON object of a Zabbix webhook's parameters")
+    value = parse_json(payload.body, _EXPECTED)
+    if not isinstance(value, dict):
+        raise RejectedError(f"the body is not {_EXPECTED}: Input should be an object")
     found = _parameters(value)
     get = found.get
     kind = _SOURCES.get(get("eventsource", ""), "")
     if kind in ("discovery", "autoregistration"):
         raise RejectedError(f"EVENT.SOURCE is {kind}: such events neither fire nor resolve; only problems are taken")
     is_firing = _is_firing(found)
-    labels = _labels(found, kind, reception.key)
+    known = _known(found, kind, reception.key)
     annotations = {
         "summary": get("eventname", "") or get("alertsubject", "") or get("triggername", ""),
         "description": get("triggerdescription", "") or get("description", "") or get("alertmessage", ""),
@@ -105,7 +104,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
     }
     alert = make_alert(
         reception,
-        labels,
+        known,
         annotations,
         is_firing=is_firing,
         starts_at=instant_of(get("eventtimestamp")),
@@ -115,8 +114,15 @@ def read(payload: Payload, reception: Reception) -> Reading:
     return Reading([alert])
 
 
-def _parameters(value: Mapping[str, Any]) -> dict[str, str]:
+def _parameters(value: dict[str, Any]) -> dict[str, str]:
     """The parameters by their macro's letters; macros that Zabbix could not resolve, and what is empty, left out."""
+    if dict not in set(map(type, value.values())):  # as of nearly all media types
+        return {
+            name: text
+            for name, item in spelt(value)
+            if (text := item.strip() if isinstance(item, str) else text_of(item))
+            and not (text[0] in _UNKNOWN_BEGINS and _UNKNOWN.fullmatch(text))
+        }
     found: dict[str, str] = {}
     _gather(value, "", found, 3)
     return found
@@ -130,14 +136,8 @@ def _gather(value: Mapping[str, Any], above: str, found: dict[str, str], depth: 
             _gather(item, f"{above}{name}.", found, depth - 1)
             continue
         text = item.strip() if isinstance(item, str) else text_of(item)
-        # What Zabbix could not resolve begins so.
-        if text and not (text[0] in "*{U" and _UNKNOWN.fullmatch(text)):
-            found.setdefault(_letters(above + name), text)
-
-
-@lru_cache(maxsize=4096)
-def _letters(name: str) -> str:
-    return _LETTERS.sub("", name.lower())
+        if text and not (text[0] in _UNKNOWN_BEGINS and _UNKNOWN.fullmatch(text)):
+            found.setdefault(letters(above + name), text)
 
 
 def _is_firing(found: Mapping[str, str]) -> bool:
@@ -154,38 +154,49 @@ def _is_firing(found: Mapping[str, str]) -> bool:
     raise RejectedError(f"EVENT.VALUE: {said!r} found, 1 (problem) or 0 (recovery) expected")
 
 
-def _labels(found: Mapping[str, str], kind: str, key: str) -> dict[str, str]:
+def _known(found: Mapping[str, str], kind: str, key: str) -> Identity:
     get = found.get
     trigger, event = get("triggerid", ""), get("eventid", "")
     if not trigger and not event:
         raise RejectedError("TRIGGER.ID is expected: without it no two problems can be told apart")
-    labels = _tag_labels(get("eventtagsjson", "") or get("eventtags", "") or get("tags", ""))
+    return _known_by(
+        key,
+        # What Zabbix says of a trigger itself, that it cannot be evaluated, is another alert than the trigger's.
+        kind,
+        trigger,
+        "" if trigger else event,
+        get("triggernameorig", ALERTNAME),
+        _severity(found, "triggernseverity", "triggerseverity"),
+        get("hosthost", "") or get("hostname", "") or get("host", ""),
+        get("triggerhostgroupname", ""),
+        get("eventtagsjson", "") or get("eventtags", "") or get("tags", ""),
+    )
+
+
+@remembered
+def _known_by(
+    key: str, kind: str, trigger: str, event: str, name: str, severity: str, host: str, group: str, tags: str
+) -> Labels:
     own = {
-        "alertname": get("triggernameorig", ALERTNAME),
+        "alertname": name,
         "source": KIND,
         "source_key": key,
-        "severity": _severity(found, "triggernseverity", "triggerseverity"),
-        "host": get("hosthost", "") or get("hostname", "") or get("host", ""),
+        "severity": severity,
+        "host": host,
         "trigger_id": trigger,
-        "event_id": "" if trigger else event,
-        "hostgroup": get("triggerhostgroupname", ""),
-        # What Zabbix says of a trigger itself, that it cannot be evaluated, is another alert than the trigger's.
+        "event_id": event,
+        "hostgroup": group,
         "event_source": kind,
     }
-    return with_own(labels, own)
+    return with_own(dict(_tag_labels(tags)), own)
 
 
-def _tag_labels(text: str) -> dict[str, str]:
+@remembered_text  # a host's problems have the same tags
+def _tag_labels(text: str) -> Mapping[str, str]:
     if not text.startswith("["):
         return {}
-    return dict(_read_tags(text) if len(text) < _LONG_TAGS else _read_tags.__wrapped__(text))
-
-
-# A host's problems have the same tags.
-@lru_cache(maxsize=1024)
-def _read_tags(text: str) -> dict[str, str]:
     try:
-        tags = parse(ANYTHING, text.encode(), "a list of tags")
+        tags = parse_json(text.encode(), "a list of tags")
     except RejectedError:
         return {}
     texts: dict[str, set[str]] = {}

@@ -20,17 +20,28 @@ from __future__ import annotations
 import re
 from datetime import datetime, timedelta
 from functools import lru_cache
+from itertools import batched, chain, islice
 from typing import Any
 from urllib.parse import quote as percent_encode
 
 from domain.durations import parse_duration
 from domain.errors import RejectedError
+from domain.labels import Labels
 from domain.quoting import quote
 from domain.sources.azure_monitor.resources import name_resources
 from domain.sources.azure_monitor.services import NEVER_RESOLVED, Detail, describe, service_name
 from domain.sources.bodies import instant_of, plain, text_of
 from domain.sources.pairs import annotated, cut_url, gather, labelled, mapping, parse_object, texts
-from domain.sources.reading import TIME_TO_LIVE, UNTIL_RESOLVED, Payload, Reading, Reception, make_alert
+from domain.sources.reading import (
+    TIME_TO_LIVE,
+    UNTIL_RESOLVED,
+    Identity,
+    Payload,
+    Reading,
+    Reception,
+    make_alert,
+    remembered,
+)
 
 KIND = "azure-monitor"
 
@@ -91,7 +102,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
     lease, problem = _time_to_live(properties.get("time_to_live"))
     alert = make_alert(
         reception,
-        _labels(name, service, essentials, detail, properties, targets),
+        _known(name, service, essentials, detail, properties, targets),
         _annotations(name, essentials, detail, properties),
         is_firing=is_firing,
         lease=lease or usual,
@@ -113,24 +124,44 @@ def _time_to_live(value: object) -> tuple[timedelta | None, str]:
         return None, f"custom property time_to_live: {error}"[:300]
 
 
-def _labels(
+def _known(
     name: str, service: str, essentials: dict[str, Any], detail: Detail, properties: dict[str, Any], targets: list[str]
-) -> dict[str, str]:
+) -> Identity:
     severity = SEVERITIES.get(plain(essentials.get("severity")).lower(), "")
     if detail.severity and severity in ("", "low"):
         severity = detail.severity
+    resources = detail.resources or targets
+    routed = [key for key in properties if key.lower() in _ROUTED_PROPERTIES] if properties else ()
+    return _known_by(
+        name,
+        service,
+        severity or "warning",
+        _rule_id(essentials),
+        f"{len(resources)} {len(detail.labels)} {len(detail.dimensions)}",
+        *resources,
+        *chain.from_iterable(detail.labels.items()),
+        *chain.from_iterable(detail.dimensions),
+        *chain.from_iterable([(key, plain(properties[key])) for key in routed]),
+    )
+
+
+@remembered
+def _known_by(name: str, service: str, severity: str, rule: str, counts: str, *texts: str) -> Labels:
+    """By so many resources, labels and dimensions, and by custom properties: of all but the first, name and text."""
+    rest = iter(texts)
+    resources, labels, dimensions = map(int, counts.split())
     own = {
         "alertname": name,
         "source": KIND,
-        "severity": severity or "warning",
+        "severity": severity,
         "monitoring_service": service,
-        "rule_id": _rule_id(essentials),
-        **name_resources(detail.resources or targets),
-        **detail.labels,
+        "rule_id": rule,
+        **name_resources(list(islice(rest, resources))),
+        **dict(batched(islice(rest, 2 * labels), 2, strict=True)),
     }
-    theirs = gather(detail.dimensions)
-    for key, value in properties.items():
-        if key.lower() in _ROUTED_PROPERTIES and key not in theirs and (text := plain(value)):
+    theirs = gather(batched(islice(rest, 2 * dimensions), 2, strict=True))
+    for key, text in batched(rest, 2, strict=True):
+        if text and key not in theirs:
             theirs[key] = text
     return labelled(own, theirs)
 
@@ -155,21 +186,23 @@ def _rule_of(origin_id: str, rule: str) -> str:
 
 def _annotations(name: str, essentials: dict[str, Any], detail: Detail, properties: dict[str, Any]) -> dict[str, str]:
     of_rule = plain(essentials.get("description"))
+    items = essentials.get("configurationItems")
     own = {
         "summary": detail.summary or name,
         "description": detail.description or of_rule,
         "rule_description": of_rule if detail.description else "",
         "alert_id": plain(essentials.get("alertId")),
         "origin_alert_id": plain(essentials.get("originAlertId")),
-        "configuration_items": ", ".join(texts(essentials.get("configurationItems"))[:MOST_PROPERTIES]),
+        "configuration_items": "" if items is None else ", ".join(texts(items)[:MOST_PROPERTIES]),
         "investigation_url": cut_url(essentials.get("investigationLink")),
         **detail.annotations,
     }
     theirs = {**properties, **detail.notes}
+    if not theirs:
+        return own
     if len(theirs) > MOST_PROPERTIES:
         theirs = {key: theirs[key] for key in sorted(theirs)[:MOST_PROPERTIES]}
-    theirs = {key: text_of(value) for key, value in theirs.items() if key}
-    return annotated(own, theirs)
+    return annotated(own, {key: text_of(value) for key, value in theirs.items() if key})
 
 
 def _earlier(one: datetime | None, other: datetime | None) -> datetime | None:

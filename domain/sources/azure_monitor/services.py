@@ -33,33 +33,37 @@ Critical while it is unavailable and Informational when it is back), so it is an
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from domain.sources.bodies import first_of, instant_of, plain, text_of
 from domain.sources.pairs import cut_url, elements, mapping, texts
+from domain.values import value
 
 _CATEGORIES = ("Administrative", "Policy", "Autoscale", "Security", "Recommendation")
 
 
-@dataclass(slots=True)
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@value
 class Detail:
     """What a service's context says beyond the essentials."""
 
     name: str = ""
     """For alerts without a rule."""
-    resources: list[str] = field(default_factory=list)
+    resources: Sequence[str] = ()
     """Where the context knows them better than `alertTargetIDs`."""
-    labels: dict[str, str] = field(default_factory=dict)
-    dimensions: list[tuple[str, str]] = field(default_factory=list)
+    labels: Mapping[str, str] = _NOTHING
+    dimensions: Sequence[tuple[str, str]] = ()
     """More of what identifies, under names that the rule's author chose."""
-    properties: dict[str, Any] = field(default_factory=dict)
+    properties: Mapping[str, Any] = _NOTHING
     """The rule's custom properties, where they stand in the context."""
-    notes: dict[str, Any] = field(default_factory=dict)
+    notes: Mapping[str, Any] = _NOTHING
     """Annotations under names that the rule's author chose."""
-    annotations: dict[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = _NOTHING
     summary: str = ""
     description: str = ""
     severity: str = ""
@@ -109,18 +113,21 @@ def _unknown(context: dict[str, Any], _: list[str]) -> Detail:
 def _platform(context: dict[str, Any], _: list[str]) -> Detail:
     if "SearchQuery" in context:  # the samples have one of version 1 under this service
         return _log_v1(context, [])
-    detail = Detail(properties=mapping(context.get("properties")))
+    dimensions: list[tuple[str, str]] = []
     parts: list[str] = []
     tests: list[str] = []
     for criterion in map(mapping, elements(mapping(context.get("condition")).get("allOf"))):
-        detail.dimensions.extend(_dimensions(criterion.get("dimensions")))
+        dimensions += _dimensions(criterion.get("dimensions"))
         if test := plain(criterion.get("webTestName")):
             tests.append(test)
-        if len(parts) < _PARTS_SHOWN:
-            parts.append(_comparison(criterion, "metricName"))
-    detail.labels["web_test"] = ",".join(sorted(set(tests)))
-    detail.summary = "; ".join(filter(None, parts))
-    return detail
+        if len(parts) < _PARTS_SHOWN and (part := _comparison(criterion, "metricName")):
+            parts.append(part)
+    return Detail(
+        labels={"web_test": ",".join(sorted(set(tests)))} if tests else _NOTHING,
+        dimensions=dimensions,
+        properties=mapping(context.get("properties")),
+        summary="; ".join(parts),
+    )
 
 
 _PARTS_SHOWN = 10
@@ -128,35 +135,39 @@ _PARTS_SHOWN = 10
 
 def _comparison(criterion: dict[str, Any], name: str) -> str:
     """`Percentage CPU GreaterThan 25: 31.1105`."""
-    said = " ".join(filter(None, (plain(criterion.get(part)) for part in (name, "operator", "threshold"))))
+    words = (plain(criterion.get(name)), plain(criterion.get("operator")), plain(criterion.get("threshold")))
+    said = " ".join([word for word in words if word])
     value = plain(criterion.get("metricValue"))
     return f"{said}: {value}" if said and value else said
 
 
-def _dimensions(value: object) -> Iterator[tuple[str, str]]:
+def _dimensions(value: object) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         if "name" not in value:
-            yield from ((name, plain(text)) for name, text in value.items())
-            return
+            return [(name, plain(text)) for name, text in value.items()]
         value = [value]
-    for dimension in map(mapping, elements(value)):
-        yield plain(dimension.get("name")), plain(dimension.get("value"))
+    return [
+        (plain(dimension.get("name")), plain(dimension.get("value"))) for dimension in map(mapping, elements(value))
+    ]
 
 
 def _log_v2(context: dict[str, Any], _: list[str]) -> Detail:
-    detail = Detail(properties=mapping(context.get("properties")))
+    dimensions: list[tuple[str, str]] = []
+    first: dict[str, Any] = {}
     for criterion in map(mapping, elements(mapping(context.get("condition")).get("allOf"))):
-        detail.dimensions.extend(_dimensions(criterion.get("dimensions")))
+        dimensions += _dimensions(criterion.get("dimensions"))
         for row in elements(criterion.get("event")):
-            columns = (pair for pair in _dimensions(row) if pair[0] in _RESOURCE_COLUMNS)
-            detail.dimensions.extend(columns)
-        if not detail.annotations:
-            detail.summary = _comparison(criterion, "metricMeasureColumn")
-            detail.annotations = {
-                "query": plain(criterion.get("searchQuery")),
-                "dashboard_url": _link(criterion, "linkToFilteredSearchResultsUI", "linkToSearchResultsUI"),
-            }
-    return detail
+            dimensions += [pair for pair in _dimensions(row) if pair[0] in _RESOURCE_COLUMNS]
+        first = first or criterion
+    return Detail(
+        dimensions=dimensions,
+        properties=mapping(context.get("properties")),
+        summary=_comparison(first, "metricMeasureColumn"),
+        annotations={
+            "query": plain(first.get("searchQuery")),
+            "dashboard_url": _link(first, "linkToFilteredSearchResultsUI", "linkToSearchResultsUI"),
+        },
+    )
 
 
 _RESOURCE_COLUMNS = ("_ResourceId", "ResourceId", "Resource", "Computer")
@@ -248,8 +259,10 @@ def _resource_health(context: dict[str, Any], _: list[str]) -> Detail:
     properties = _parsed(context.get("properties"))
     health = plain(properties.get("currentHealthStatus")).lower()
     status = _local(context.get("status")).lower()
-    detail = Detail(
-        is_firing=health != "available" if health in ("available", "degraded", "unavailable") else status != "resolved",
+    is_firing = health != "available" if health in ("available", "degraded", "unavailable") else status != "resolved"
+    at = instant_of(context.get("eventTimestamp"))
+    return Detail(
+        is_firing=is_firing,
         summary=plain(properties.get("title")),
         description=plain(properties.get("details")),
         annotations={
@@ -259,14 +272,13 @@ def _resource_health(context: dict[str, Any], _: list[str]) -> Detail:
             "cause": plain(properties.get("cause")),
         },
         severity="warning",
-        starts_at=instant_of(context.get("eventTimestamp")),
+        starts_at=at,
+        ends_at=None if is_firing else at,
+        no_news=_NO_NEWS if not health and status == "updated" else "",
     )
-    detail.ends_at = None if detail.is_firing else detail.starts_at
-    if not health and status == "updated":
-        detail.no_news = "an update of a health event that does not say how the resource is: nothing follows from it"
-    return detail
 
 
+_NO_NEWS = "an update of a health event that does not say how the resource is: nothing follows from it"
 _OVER = frozenset({"resolved", "complete", "completed", "canceled", "cancelled", "rca"})
 
 

@@ -16,7 +16,7 @@ says, less what says its state: what says something else each time is never one,
 
 from __future__ import annotations
 
-from domain.sources.bodies import ANYTHING, parse
+from domain.sources.bodies import parse_json
 from domain.sources.generic.expressions import Choice, Expression
 from domain.sources.generic.mapped import JsonMapping, read_mapped
 from domain.sources.generic.named import read_named
@@ -36,5 +36,5 @@ def read(payload: Payload, reception: Reception, mapping: JsonMapping | None = N
         UnreadableError: It is no JSON.
         RejectedError: Not one alert can be made of it.
     """
-    body = parse(ANYTHING, payload.body, "JSON", LARGEST_BODY_BYTES)
+    body = parse_json(payload.body, "JSON", LARGEST_BODY_BYTES)
     return read_named(body, reception) if mapping is None else read_mapped(mapping, body, reception)

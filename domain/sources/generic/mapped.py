@@ -9,12 +9,13 @@ from typing import Any
 
 from domain.alerts import Alert
 from domain.errors import RejectedError
+from domain.labels import Labels
 from domain.quoting import quote
 from domain.sources.bodies import check_count, instant_of, outcome, valid_names
 from domain.sources.generic.expressions import Choice, Expression, Search
 from domain.sources.generic.words import ALERTNAME, KIND, RESOLVED, is_firing, shown
 from domain.sources.pairs import cut_url, labelled
-from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert
+from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert, paired, remembered
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +91,8 @@ def _read_mapped(mapping: JsonMapping, search: Search, entry: Any, reception: Re
         raise ValueError("none of the labels is found: it would be one with all others of its name")
     if not name and not theirs:
         raise ValueError("no name and no label is found: nothing tells it from others")
-    own = {
-        "alertname": name or theirs.pop("alertname", "") or ALERTNAME,
-        "source": KIND,
-        "source_key": reception.key,
-        "severity": (severity := search.text(mapping.severity, entry)),
-    }
+    name_told = name or theirs.pop("alertname", "") or ALERTNAME
+    severity = search.text(mapping.severity, entry)
     if not fires and severity.strip().lower() in RESOLVED:
         doubts.append(
             f"severity is {quote(severity[:40])} in what is over, and a label: if it was another when it fired, this "
@@ -103,13 +100,13 @@ def _read_mapped(mapping: JsonMapping, search: Search, entry: Any, reception: Re
         )
     title = search.text(mapping.title, entry)
     annotations = {
-        "summary": title or name or own["alertname"],
+        "summary": title or name_told,
         "description": search.text(mapping.description, entry),
         **valid_names(search.texts(mapping.annotations, entry)),
     }
     alert = make_alert(
         reception,
-        labelled(own, theirs),
+        _known_by(reception.key, name_told, severity, *theirs, *theirs.values()),
         annotations,
         is_firing=fires,
         lease=None if mapping.status else reception.lease(TIME_TO_LIVE),
@@ -118,6 +115,13 @@ def _read_mapped(mapping: JsonMapping, search: Search, entry: Any, reception: Re
         url=cut_url(search.text(mapping.url, entry)),
     )
     return alert, doubts
+
+
+@remembered
+def _known_by(key: str, name: str, severity: str, *theirs: str) -> Labels:
+    """By the labels of theirs: all names, then all values."""
+    own = {"alertname": name, "source": KIND, "source_key": key, "severity": severity}
+    return labelled(own, paired(theirs))
 
 
 def _instant(choice: Choice, what: str, search: Search, entry: Any, doubts: list[str]) -> datetime | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
 from domain.alerts import Alert
-from domain.sources.bodies import check_count, first_of, instant_of, outcome, plain, text_of, valid_names
+from domain.labels import Labels
+from domain.sources.bodies import check_count, instant_of, outcome, plain, text_of, valid_names
 from domain.sources.generic.words import ALERTNAME, KIND, RESOLVED, is_firing, texts_of
 from domain.sources.pairs import cut_url, labelled
-from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert
+from domain.sources.reading import TIME_TO_LIVE, Reading, Reception, make_alert, paired, remembered
 
 _KEYS = ("dedup_key", "alert_uid", "dedup", "fingerprint")
 _STATES = ("status", "state", "action")
@@ -61,19 +62,13 @@ def read_named(body: Any, reception: Reception) -> Reading:
 def _read_named(entry: Mapping[str, Any], reception: Reception) -> tuple[Alert, bool]:
     """The alert, and whether its identity is a guess."""
 
-    def text(names: Sequence[str], show: Callable[[object], str] = text_of) -> str:
-        for name in names:
-            if name in entry and (found := show(entry[name])):
-                return found
-        return ""
-
-    state = text(_STATES, plain)
+    state = _first(entry, _STATES, plain)
     is_goalert = "summary" in entry and "title" not in entry and "state" not in entry and "status" not in entry
     # GoAlert knows one action, `close`; whatever else it is told counts for nothing there.
     fires = state.lower() not in RESOLVED if is_goalert else is_firing(state, frozenset(), frozenset())
-    key, title, details = text(_KEYS, plain), text(_TITLES), text(_TEXTS)
+    key, title, details = _first(entry, _KEYS, plain), _first(entry, _TITLES), _first(entry, _TEXTS)
     theirs = texts_of(entry.get("labels"))
-    name, shown_name = theirs.pop("alertname", ""), text(_NAMES, plain)
+    name, shown_name = theirs.pop("alertname", ""), _first(entry, _NAMES, plain)
     is_guessed = False
     if not key:
         is_goalert = is_goalert and bool(title) and not theirs
@@ -86,20 +81,22 @@ def _read_named(entry: Mapping[str, Any], reception: Reception) -> tuple[Alert, 
         if not said:
             raise ValueError("expected dedup_key, labels or title: nothing tells it from others")
         key = _digest(said)
-    own = {"alertname": name or ALERTNAME, "source": KIND, "source_key": reception.key, "dedup_key": key}
-    links = entry.get("links")
-    url = first_of((text(_URLS, plain), *(plain(link) for link in (links if isinstance(links, list) else [])[:1])))
-    severity = text(("severity",), plain)
+    name = name or ALERTNAME
+    url = _first(entry, _URLS, plain)
+    if not url and isinstance(links := entry.get("links"), list) and links:
+        url = plain(links[0])
+    severity = plain(entry.get("severity"))
     annotations = {
-        "summary": title or shown_name or own["alertname"],
+        "summary": title or shown_name or name,
         "description": details,
         "severity_now": "" if severity == theirs.get("severity") else severity,
         "image_url": cut_url(entry.get("image_url")),
-        **valid_names(texts_of(entry.get("annotations"))),
     }
+    if "annotations" in entry:
+        annotations.update(valid_names(texts_of(entry["annotations"])))
     alert = make_alert(
         reception,
-        labelled(own, theirs),
+        _known_by(reception.key, name, key, *theirs, *theirs.values()),
         annotations,
         is_firing=fires,
         lease=reception.lease(TIME_TO_LIVE) if is_guessed else None,
@@ -110,14 +107,32 @@ def _read_named(entry: Mapping[str, Any], reception: Reception) -> tuple[Alert, 
     return alert, is_guessed
 
 
+@remembered
+def _known_by(key: str, name: str, dedup_key: str, *theirs: str) -> Labels:
+    """By the labels of theirs: all names, then all values."""
+    own = {"alertname": name, "source": KIND, "source_key": key, "dedup_key": dedup_key}
+    return labelled(own, paired(theirs))
+
+
+def _first(entry: Mapping[str, Any], names: Iterable[str], show: Callable[[object], str] = text_of) -> str:
+    """The first of these fields that has a text."""
+    for name in names:
+        if name in entry and (found := show(entry[name])):
+            return found
+    return ""
+
+
 def _first_instant(entry: Mapping[str, Any], names: Iterable[str]) -> datetime | None:
     """The first of these fields that names an instant."""
     for name in names:
-        if (at := instant_of(entry.get(name))) is not None:
+        if name in entry and (at := instant_of(entry[name])) is not None:
             return at
     return None
 
 
 def _digest(value: Mapping[str, Any]) -> str:
     """The same for the same values, in whatever order they came."""
-    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
+    return sha256(_encode(value).encode()).hexdigest()[:32]
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":")).encode
