@@ -13,7 +13,7 @@ import msgspec
 
 from adapters.lanes import DUPLICATE_WINDOW_SECONDS, Held, new_lanes, stamp
 from adapters.messages import REPLAYED, OutgoingMessage
-from adapters.sqlite.journal import Journal
+from adapters.sqlite.journal import Journal, insert
 from domain.errors import NotFoundError, UnavailableError
 from domain.queues import DeadLetter, QueueName
 
@@ -120,13 +120,13 @@ class SqliteBroker:
         if self._parcel is not None:
             document = [(m.session, m.id, m.enqueued_at, m.size, m.body) for m in self._parcel.messages]
             self._parcel.left = len(document)
-            db.execute("insert into parcels values (?, ?)", (self._parcel.number, msgspec.msgpack.encode(document)))
+            insert(db, "insert into parcels values (?, ?)", [(self._parcel.number, msgspec.msgpack.encode(document))])
         if rows := [
             (m.number, m.queue, m.session, m.id, m.due_at, m.enqueued_at, m.size, m.body)
             for m in self._sent
             if m.parcel is None
         ]:
-            db.executemany("insert into messages values (?, ?, ?, ?, ?, ?, 0, ?, ?)", rows)
+            insert(db, "insert into messages values (?, ?, ?, ?, ?, ?, 0, ?, ?)", rows)
         if self._accepted:
             db.execute(
                 "insert into ledger values ('accepted', ?) on conflict do update set count = count + excluded.count",

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.documents import decode, encode, kind_of
-from adapters.sqlite.journal import Journal
+from adapters.sqlite.journal import Journal, insert
 from adapters.sqlite.searching import search
 from adapters.sqlite.sources import SqliteSourceStore
 from adapters.sqlite.statistics import STATISTICS, SqliteStatisticsStore
@@ -216,9 +216,8 @@ class SqliteGroupStore:
         """Everything of this commit but the rows, which are written behind."""
         self.statistics.put()
         if self._entries:
-            db.executemany(
-                "insert into entries values (?, ?, ?, ?)", [(number, *entry) for number, entry in self._entries.items()]
-            )
+            rows = [(number, *entry) for number, entry in self._entries.items()]
+            insert(db, "insert into entries values (?, ?, ?, ?)", rows)
         if self._counts:
             db.executemany(
                 "insert into ledger values (?, ?) on conflict do update set count = count + excluded.count",

@@ -8,9 +8,9 @@ import fcntl
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from adapters.sqlite.checkpoint import Checkpointer
 from domain.errors import UnavailableError
@@ -244,6 +244,21 @@ class Journal:
         self.is_closed = True
         self.db.close()
         self._lock.close()
+
+
+LARGE_BYTES = 1024 * 1024
+
+
+def insert(db: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...]]) -> None:
+    """Insert rows that begin with their key and end with a document, and let go of a large document afterwards.
+
+    A statement is kept for its next use, and with it what was bound to it last, twice: with the few statements of a
+    commit that is a hundred megabytes for the largest alert.  So something small is bound, which its key refuses.
+    """
+    db.executemany(statement, rows)
+    if rows and len(rows[-1][-1] or b"") > LARGE_BYTES:
+        with contextlib.suppress(sqlite3.IntegrityError):
+            db.execute(statement, (*rows[-1][:-1], b""))
 
 
 def _open_own(path: Path) -> int:

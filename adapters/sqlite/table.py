@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from adapters.sqlite.journal import Journal
+from adapters.sqlite.journal import Journal, insert
 from domain.errors import UnavailableError
 
 type Key = tuple[Any, ...]
@@ -145,7 +145,7 @@ class WriteBehind:
             return
         self._redo_number += 1
         record = [[item for group in rows.values() for item in group.items()] for rows in self._changed]
-        db.execute("insert into redo values (?, ?)", (self._redo_number, msgspec.msgpack.encode(record)))
+        insert(db, "insert into redo values (?, ?)", [(self._redo_number, msgspec.msgpack.encode(record))])
 
     def done(self) -> None:
         """It is durable: gather it for the next spill."""
