@@ -1,7 +1,9 @@
-"""Live view: the heads and members of all groups, in memory, brought up to date from the change feed when asked.
+"""Live view: the heads and members of all groups, in memory, brought up to date when asked.
 
 A list of all live alerts read from the store would cost a request unit for each kilobyte of it, each time.  This reads
-everything once, and then only what was written since: a few units when little was.
+everything once, and then only what was written since: from the change feed where that is not long ago, else by a query
+for heads and members, for the feed shows the log entries too, and a unit for each is most of what it costs.
+See docs/decisions/0007 and 0013.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from adapters.cosmos.client import Container, Item
+from adapters.cosmos.renewals import Renewals
 from adapters.documents import decode, encode, extract
 from domain.groups import Head, Member
 from domain.labels import Fingerprint
@@ -21,6 +24,13 @@ EVERYTHING = (
     "SELECT * FROM c WHERE c.type = 'head' OR (c.type = 'member' AND NOT IS_DEFINED(c.dropped_at)"
     " AND NOT IS_DEFINED(c.is_gone))"
 )
+WRITTEN = "SELECT * FROM c WHERE c.type IN ('head', 'member') AND c._ts >= @since"
+
+FEED_PAUSE = timedelta(seconds=15)
+"""After a longer pause it is asked by a query what was written: beside it the place in the feed costs a few units."""
+
+CLOCKS_DIFFER_SECONDS = 10
+"""The clocks of the service's machines differ by less: a query looks so much further back than the newest document."""
 
 CHANGES_AT_ONCE = 1000
 
@@ -42,7 +52,14 @@ class LiveView:
         self._heads: dict[GroupId, Head] = {}
         self._live: list[GroupId] = []
         """In order."""
-        self._members: dict[GroupId, dict[Fingerprint, bytes]] = {}
+        self._members: dict[GroupId, dict[Fingerprint, tuple[bytes, int | None]]] = {}
+        """As their documents are, with their slots."""
+        self._renewals: dict[GroupId, str] = {}
+        """Packed, of the groups that have any."""
+        self._newest = 0
+        """When the newest document that was seen was written, by the service's clock in seconds."""
+        self._known_until = 0
+        """The same when the last reading had ended."""
         self._lock = asyncio.Lock()
         self._waiting = 0
         self._generation = 0
@@ -60,34 +77,47 @@ class LiveView:
     async def _read(self) -> None:
         now = self._clock()
         if self._read_at is None or now - self._read_at > LONGEST_PAUSE:
-            await self._read_everything()
+            self._clear()
+            await self._ask(EVERYTHING)
+        elif now - self._read_at > FEED_PAUSE:
+            await self._ask(WRITTEN, since=self._known_until - CLOCKS_DIFFER_SECONDS)
         while True:
             items, self._continuation = await self._groups.changes(self._continuation, most=CHANGES_AT_ONCE)
             self._take(items)
             if len(items) < CHANGES_AT_ONCE:
                 break
+        # Only now: a reading that fails half way is made again from where this one began.
         self._read_at = now
+        self._known_until = self._newest
 
-    async def _read_everything(self) -> None:
+    def _clear(self) -> None:
         self._heads.clear()
         self._live.clear()
         self._members.clear()
+        self._renewals.clear()
+
+    async def _ask(self, query: str, **parameters: int) -> None:
         # The place in the feed first: what is written while the pages are read is read twice, not missed.
         _, self._continuation = await self._groups.changes(start="Now", most=CHANGES_AT_ONCE)
-        async for page in self._groups.pages(EVERYTHING):
+        async for page in self._groups.pages(query, **parameters):
             self._take(page)
 
     def _take(self, items: Sequence[Item]) -> None:
         for item in items:
+            self._newest = max(self._newest, item["_ts"])
             if item["type"] == "head":
                 self._take_head(extract(Head, item["body"]))
+                if renewals := item.get("renewals"):
+                    self._renewals[GroupId(item["group"])] = renewals
+                else:
+                    self._renewals.pop(GroupId(item["group"]), None)
             elif item["type"] == "member":
                 members = self._members.setdefault(GroupId(item["group"]), {})
                 name = Fingerprint(item["id"][2:])
                 if item.get("is_gone") or item.get("dropped_at") is not None:
                     members.pop(name, None)
                 else:
-                    members[name] = encode(extract(Member, item["body"]))
+                    members[name] = encode(extract(Member, item["body"])), item.get("slot")
 
     def _take_head(self, head: Head) -> None:
         known = self._heads.get(head.id)
@@ -107,8 +137,10 @@ class LiveView:
 
     async def members(self) -> list[tuple[GroupId, Member]]:
         """All present members."""
-        held = [(group_id, body) for group_id, members in self._members.items() for body in members.values()]
-        return _decoded(held) if len(held) < MANY else await asyncio.to_thread(_decoded, held)
+        held = [(group_id, self._renewals.get(group_id, ""), [*own.values()]) for group_id, own in self._members.items()]
+        if sum(len(own) for _, _, own in held) < MANY:
+            return _decoded(held)
+        return await asyncio.to_thread(_decoded, held)
 
     def folded(self, group_id: GroupId, door: str) -> int:
         """The number of that door's last event which the group has folded; 0 for none."""
@@ -116,5 +148,11 @@ class LiveView:
         return head.folded.get(door, 0) if head else 0
 
 
-def _decoded(held: Sequence[tuple[GroupId, bytes]]) -> list[tuple[GroupId, Member]]:
-    return [(group_id, decode(Member, body)) for group_id, body in held]
+def _decoded(
+    held: Sequence[tuple[GroupId, str, Sequence[tuple[bytes, int | None]]]],
+) -> list[tuple[GroupId, Member]]:
+    members: list[tuple[GroupId, Member]] = []
+    for group_id, packed, own in held:
+        renewals = Renewals(packed)
+        members += [(group_id, renewals.over(decode(Member, body), slot)) for body, slot in own]
+    return members
