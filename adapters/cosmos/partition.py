@@ -12,7 +12,7 @@ import msgspec
 from adapters.cosmos.client import Item
 from adapters.cosmos.containers import DAY
 from adapters.cosmos.renewals import MOST_CHARACTERS, Renewals, renewal_in
-from adapters.documents import embed, extract, kind_of
+from adapters.documents import embed, embed_head, extract, kind_of
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.groups import Cost, Decision, GroupState, Head, Member, Outgone, Tally
 from domain.inhibition import SourceKey, Sources
@@ -182,7 +182,7 @@ def writes_of(
         "tally": tally,
         "cost": cost,
         "renewals": renewals,
-        "body": embed(head),
+        "body": embed_head(head),
     }
     if head.next_due_at is not None:
         new_head["due_at"] = head.next_due_at.timestamp()

@@ -29,7 +29,7 @@ WRITTEN = "SELECT * FROM c WHERE c.type IN ('head', 'member') AND c._ts >= @sinc
 FEED_PAUSE = timedelta(seconds=15)
 """After a longer pause it is asked by a query what was written: beside it the place in the feed costs a few units."""
 
-CLOCKS_DIFFER_SECONDS = 10
+CLOCKS_DIFFER_SECONDS = 5
 """The clocks of the service's machines differ by less: a query looks so much further back than the newest document."""
 
 CHANGES_AT_ONCE = 1000
@@ -137,7 +137,9 @@ class LiveView:
 
     async def members(self) -> list[tuple[GroupId, Member]]:
         """All present members."""
-        held = [(group_id, self._renewals.get(group_id, ""), [*own.values()]) for group_id, own in self._members.items()]
+        held = [
+            (group_id, self._renewals.get(group_id, ""), [*own.values()]) for group_id, own in self._members.items()
+        ]
         if sum(len(own) for _, _, own in held) < MANY:
             return _decoded(held)
         return await asyncio.to_thread(_decoded, held)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.cosmos.client import Cosmos
+from adapters.cosmos.containers import GROUPS
 from adapters.cosmos.groups import CosmosGroupStore
 from adapters.cosmos.history import History
 from adapters.memory.sources import MemorySourceStore
@@ -133,9 +135,42 @@ class TestCost:
         assert quiet < 10
         assert database.server.calls.charge() < 200
 
+    async def test_listing_a_minute_later_costs_no_log_entries_and_no_renewed_leases(self) -> None:
+        clock = Clock()
+        async with cosmos_database([GROUPS], partitions=3, clock=lambda: clock().timestamp()) as database:
+            ours = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            view = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            own = members(60)
+            for number in range(20):
+                await _fold(ours, number, Decision(head(number, present=60), own))
+            assert len(await view.list_members()) == 1200
+            for is_steady in (False, True):
+                clock.advance(MINUTE)
+                at = clock()
+                own = [
+                    replace(one, alert=replace(one.alert, received_at=at, ends_at=at + 4 * MINUTE), leased_at=at)
+                    for one in own
+                ]
+                for number in range(20):
+                    for part in (own[:30], own[30:]):
+                        await _fold(ours, number, Decision(head(number, present=60), part, entry=entry(number)))
+                database.server.calls.clear()
+                listed = await view.list_members()
+                assert {one.alert.received_at for _, one in listed} == {at}
+                # A unit for each head, 19 for three partitions; the entries and members alone would be 1,240.
+                assert not is_steady or database.server.calls.charge() < 19 + 20
+            clock.advance(MINUTE)
+            database.server.calls.clear()
+            await view.list_heads()
+            assert database.server.calls.charge() < 19 + 20
+
 
 def _always(decision: Decision) -> Any:
     return lambda state: decision
+
+
+async def _fold(store: CosmosGroupStore, number: int, decision: Decision) -> None:
+    await store.transact([Transaction(group_id(number), _always(decision), names(decision.members))])
 
 
 class TestTrouble:
@@ -251,8 +286,6 @@ class TestLargeDecisions:
 
 
 async def _pages(database: Database, kind: str) -> AsyncIterator[list[Any]]:
-    from adapters.cosmos.containers import GROUPS
-
     async for page in database.connect().container(GROUPS).pages("SELECT * FROM c WHERE c.type = @kind", kind=kind):
         yield page
 
@@ -285,6 +318,44 @@ class TestOtherInstances:
         await write(store, Decision(head(revision=3), [one]))
         await write(store, Decision(head(revision=4), [replace(one, dropped_at=NOON + MINUTE)]))
         assert await other.list_members() == []
+
+
+class TestView:
+    """What one instance lists while another folds, whether it looks at once or after a pause."""
+
+    @pytest.mark.parametrize("pause", [timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=13)])
+    @pytest.mark.parametrize("fails", ["", "query", "feed"])
+    async def test_it_misses_nothing(self, pause: timedelta, fails: str) -> None:
+        clock = Clock()
+        async with cosmos_database([GROUPS], partitions=3, clock=lambda: clock().timestamp()) as database:
+            ours = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            view = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            one, other, third = members(3)
+            await _fold(ours, 1, Decision(head(present=2), [one, other]))
+            await _fold(ours, 2, Decision(head(2), [one]))
+            assert len(await view.list_members()) == 3
+            # Just after it looked, and a while later.
+            await _fold(ours, 1, Decision(head(present=2, revision=2), [replace(one, dropped_at=clock()), third]))
+            clock.advance(pause)
+            await _fold(ours, 2, Decision(head(2, present=0), forgotten=names([one])))
+            await _fold(ours, 3, Decision(head(3), [one]))
+            if fails:
+                # The second time that it is asked, so that the reading has begun.
+                asked = iter(range(100))
+                database.server.faults.add(
+                    Fault(
+                        Kind.UNAVAILABLE,
+                        operation=fails,
+                        container="groups",
+                        matches=lambda call: next(asked) == 1,
+                    )
+                )
+                with contextlib.suppress(UnavailableError):
+                    await view.list_members()
+                database.server.faults.clear()
+            listed = sorted((group, one.alert.labels["instance"]) for group, one in await view.list_members())
+            assert listed == [(GROUP, "host-1"), (GROUP, "host-2"), (group_id(3), "host-0")]
+            assert [known.id for known in await view.list_heads()] == [GROUP, group_id(3)]
 
 
 class TestHistory:
