@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from adapters.cosmos.client import ConflictError, Cosmos, Item
 from adapters.cosmos.committing import commit, redo
 from adapters.cosmos.containers import GROUPS
+from adapters.cosmos.copies import Copies
 from adapters.cosmos.history import History
 from adapters.cosmos.leases import CosmosPlaces
 from adapters.cosmos.metering import Bill, billed
@@ -79,7 +80,7 @@ class CosmosGroupStore:
         self._history = History(cosmos)
         self.places = CosmosPlaces(cosmos)
         """Where the dev host's readers of the change feed go on."""
-        self._view = LiveView(self._groups, clock)
+        self._view = LiveView(self._groups, Copies(cosmos), clock)
         self._sources = sources
         self._clock = clock
         self._heads: dict[GroupId, Head] = {}

@@ -13,7 +13,10 @@ import bisect
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+import msgspec
+
 from adapters.cosmos.client import Container, Item
+from adapters.cosmos.copies import Copies, Copy, Group
 from adapters.cosmos.renewals import Renewals
 from adapters.documents import decode, encode, extract
 from domain.groups import Head, Member
@@ -38,14 +41,18 @@ LONGEST_PAUSE = timedelta(hours=12)
 """A view that was not asked for so long begins anew: the marks of forgotten members are deleted after a day."""
 
 MANY = 2000
-"""Members that are decoded in a thread rather than on the loop."""
+"""Members that are decoded in a thread rather than on the loop; fewer are not worth a copy either."""
+
+NEW_SHARE = 4
+"""A copy is left when a fourth of the members had to be read: it costs some such part of reading them all."""
 
 
 class LiveView:
     """What all groups hold now; one reading at a time, and whoever asks meanwhile waits for the next."""
 
-    def __init__(self, groups: Container, clock: Callable[[], datetime]) -> None:
+    def __init__(self, groups: Container, copies: Copies, clock: Callable[[], datetime]) -> None:
         self._groups = groups
+        self._copies = copies
         self._clock = clock
         self._continuation = ""
         self._read_at: datetime | None = None
@@ -55,13 +62,12 @@ class LiveView:
         self._members: dict[GroupId, dict[Fingerprint, tuple[bytes, int | None]]] = {}
         """As their documents are, with their slots."""
         self._renewals: dict[GroupId, str] = {}
-        """Packed, of the groups that have any."""
+        """Packed."""
         self._newest = 0
         """When the newest document that was seen was written, by the service's clock in seconds."""
         self._known_until = 0
         """The same when the last reading had ended."""
         self._lock = asyncio.Lock()
-        self._waiting = 0
         self._generation = 0
 
     async def refresh(self) -> None:
@@ -76,10 +82,16 @@ class LiveView:
 
     async def _read(self) -> None:
         now = self._clock()
-        if self._read_at is None or now - self._read_at > LONGEST_PAUSE:
+        is_new = self._read_at is None or now - self._read_at > LONGEST_PAUSE
+        read = 0
+        if is_new:
             self._clear()
-            await self._ask(EVERYTHING)
-        elif now - self._read_at > FEED_PAUSE:
+            if copy := await self._copies.read(now - LONGEST_PAUSE):
+                self._restore(copy)
+                read = await self._ask(WRITTEN, since=copy.known_until - CLOCKS_DIFFER_SECONDS)
+            else:
+                read = await self._ask(EVERYTHING)
+        elif self._read_at is not None and now - self._read_at > FEED_PAUSE:
             await self._ask(WRITTEN, since=self._known_until - CLOCKS_DIFFER_SECONDS)
         while True:
             items, self._continuation = await self._groups.changes(self._continuation, most=CHANGES_AT_ONCE)
@@ -89,6 +101,25 @@ class LiveView:
         # Only now: a reading that fails half way is made again from where this one began.
         self._read_at = now
         self._known_until = self._newest
+        held = sum(map(len, self._members.values()))
+        if is_new and held >= MANY and read * NEW_SHARE >= held:
+            await self._copies.write(self._copy(now))
+
+    def _copy(self, now: datetime) -> Copy:
+        groups: list[Group] = []
+        for group_id, head in self._heads.items():
+            members = self._members.get(group_id, {})
+            held = [(name, slot, msgspec.Raw(body)) for name, (body, slot) in members.items()]
+            groups.append((msgspec.Raw(encode(head)), self._renewals.get(group_id, ""), held))
+        return Copy(now, self._known_until, groups)
+
+    def _restore(self, copy: Copy) -> None:
+        for body, renewals, held in copy.groups:
+            head = decode(Head, body)
+            self._take_head(head)
+            self._renewals[head.id] = renewals
+            self._members[head.id] = {name: (bytes(member), slot) for name, slot, member in held}
+        self._newest = max(self._newest, copy.known_until)
 
     def _clear(self) -> None:
         self._heads.clear()
@@ -96,21 +127,22 @@ class LiveView:
         self._members.clear()
         self._renewals.clear()
 
-    async def _ask(self, query: str, **parameters: int) -> None:
+    async def _ask(self, query: str, **parameters: int) -> int:
+        """Take all that the query finds; returns how many documents of members it was."""
         # The place in the feed first: what is written while the pages are read is read twice, not missed.
         _, self._continuation = await self._groups.changes(start="Now", most=CHANGES_AT_ONCE)
+        found = 0
         async for page in self._groups.pages(query, **parameters):
             self._take(page)
+            found += sum(item["type"] == "member" for item in page)
+        return found
 
     def _take(self, items: Sequence[Item]) -> None:
         for item in items:
             self._newest = max(self._newest, item["_ts"])
             if item["type"] == "head":
                 self._take_head(extract(Head, item["body"]))
-                if renewals := item.get("renewals"):
-                    self._renewals[GroupId(item["group"])] = renewals
-                else:
-                    self._renewals.pop(GroupId(item["group"]), None)
+                self._renewals[GroupId(item["group"])] = item.get("renewals", "")
             elif item["type"] == "member":
                 members = self._members.setdefault(GroupId(item["group"]), {})
                 name = Fingerprint(item["id"][2:])

@@ -16,7 +16,7 @@ import pytest
 from adapters.cosmos import partition as partitions
 from adapters.cosmos.client import BATCH_BYTES
 from adapters.cosmos.committing import REDO_BYTES
-from adapters.cosmos.containers import GROUPS
+from adapters.cosmos.containers import GROUPS, PAYLOADS
 from adapters.cosmos.groups import CosmosGroupStore
 from adapters.cosmos.renewals import MOST_CHARACTERS, Renewal, Renewals, renewal_in
 from adapters.documents import embed, embed_head, encode, extract
@@ -226,7 +226,7 @@ def _present(state: GroupState) -> Held:
 @asynccontextmanager
 async def open_home() -> AsyncIterator[Home]:
     clock = Clock()
-    async with cosmos_database([GROUPS], partitions=3, clock=lambda: clock().timestamp()) as database:
+    async with cosmos_database([GROUPS, PAYLOADS], partitions=3, clock=lambda: clock().timestamp()) as database:
         yield Home(database, clock)
 
 
