@@ -20,7 +20,7 @@ from domain.errors import RejectedError
 from domain.groups import Member
 
 MOST_CHARACTERS = 64_000
-"""Of what a head holds of them, packed: some 40,000 members; what is beyond is written to the members' documents."""
+"""Of what a head holds of them, packed: some 30,000 members; what is beyond is written to the members' documents."""
 
 NONE = 0
 FREE = 1
