@@ -70,5 +70,5 @@ class Copies:
             taken_at = copy.taken_at.timestamp()
             newest = {"id": NEWEST, "form": FORM, "reference": reference, "taken_at": taken_at}
             await self._container.upsert(newest)
-        except UnavailableError as error:
+        except (UnavailableError, RejectedError) as error:
             log.warning("no copy of the live view could be written: %s", error)
