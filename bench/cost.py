@@ -16,10 +16,12 @@ SECONDS = 30 * 24 * 3600
 # --- what one event costs (request units; messages) -------------------------------------------------------------------
 
 POLICY_READ = 1.0
-FOLD_OF_ONE = 41.0
-"""A new, resolved or re-sent alert by itself: one query, one batch, the outbox cleared."""
-FOLD_PER_ALERT = 6.7
-"""In a batch of 64."""
+FOLD = 23.0
+"""Of whatever alerts into one group: one query, one batch with the head and the log entry."""
+FOLD_PER_RENEWAL = 0.6
+"""For each alert that only moved its lease: its document is read, and the head says the rest (decision 0013)."""
+FOLD_PER_NEWS = 10.0
+"""For each that is new (6.7) or resolved (13)."""
 FLUSH = 67.0
 """A tick that tells somebody: one query, one batch, two things of the outbox cleared."""
 RESULT = 37.0
@@ -82,13 +84,13 @@ class Month:
 
     @property
     def request_units(self) -> float:
-        stored = self.events * (STORED + CHANGED)
-        folded = self.folds * (FOLD_OF_ONE - FOLD_PER_ALERT + POLICY_READ) + stored * FOLD_PER_ALERT
+        news = self.events * CHANGED
+        folded = self.folds * (FOLD + POLICY_READ) + self.events * STORED * FOLD_PER_RENEWAL + news * FOLD_PER_NEWS
         told = self.pages * (FLUSH + RESULT + 2 * POLICY_READ)
         entries = self.folds + 2 * self.pages
         with_news = self.posts * GROUPS_A_BATCH * (1 - math.pow(1 - CHANGED, BATCH / GROUPS_A_BATCH))
         counted = with_news + self.pages
-        feed = (stored + 3 * entries) * FEED_READS + entries * HISTORY_COPY + counted * COUNTED
+        feed = (news + 3 * entries) * FEED_READS + entries * HISTORY_COPY + counted * COUNTED
         idle = SECONDS * 2 * IDLE_POLL + SECONDS / 60 * SWEEP
         return self.posts * POLICY_READ + folded + told + feed + idle
 

@@ -42,7 +42,9 @@ async def commit(groups: Container, group_id: str, before: Item | None, head: It
     for number, items in enumerate(parts):
         id = redo_id(head["operation"], number)
         await groups.upsert({"id": id, "group": group_id, "type": "redo", "ttl": REDO_TTL, "items": items})
-    head = {**head, "redo": {"parts": len(parts), "done": 0}}
+    # Until all members are written, the renewals are those that fit the old ones.
+    renewals = before.get("renewals", "") if before else ""
+    head = {**head, "renewals": renewals, "redo": {"parts": len(parts), "done": 0, "renewals": head["renewals"]}}
     (etag,) = await groups.batch(group_id, [_head_operation(before, head)])
     await redo(groups, {**head, "_etag": etag})
 
@@ -61,9 +63,9 @@ async def redo(groups: Container, head: Item) -> None:
             raise ConflictError(f"part {number} of a commit to group {group_id} is carried out already")
         after = {name: value for name, value in head.items() if not name.startswith("_")}
         if number + 1 < parts:
-            after["redo"] = {"parts": parts, "done": number + 1}
+            after["redo"] = {**head["redo"], "done": number + 1}
         else:
-            del after["redo"]
+            after["renewals"] = after.pop("redo").get("renewals", "")
         operations: list[Operation] = [
             ("replace", (HEAD, after), {"if_match_etag": etag}),
             *[("upsert", (item,), {}) for item in part["items"]],

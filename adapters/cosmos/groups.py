@@ -16,6 +16,7 @@ from weakref import WeakValueDictionary
 from adapters.cosmos.client import ConflictError, Cosmos, Item
 from adapters.cosmos.committing import commit, redo
 from adapters.cosmos.containers import GROUPS
+from adapters.cosmos.copies import Copies
 from adapters.cosmos.history import History
 from adapters.cosmos.leases import CosmosPlaces
 from adapters.cosmos.metering import Bill, billed
@@ -30,6 +31,7 @@ from adapters.cosmos.partition import (
     read_member,
     writes_of,
 )
+from adapters.cosmos.renewals import Renewals
 from adapters.cosmos.repeating import repeat
 from adapters.cosmos.view import LiveView
 from adapters.documents import extract
@@ -78,7 +80,7 @@ class CosmosGroupStore:
         self._history = History(cosmos)
         self.places = CosmosPlaces(cosmos)
         """Where the dev host's readers of the change feed go on."""
-        self._view = LiveView(self._groups, clock)
+        self._view = LiveView(self._groups, Copies(cosmos), clock)
         self._sources = sources
         self._clock = clock
         self._heads: dict[GroupId, Head] = {}
@@ -288,9 +290,15 @@ class CosmosGroupStore:
         if group_ids is None:
             await self._view.refresh()
             return await self._view.members()
-        found = await asyncio.gather(*[self._groups.query(MEMBERS, group_id) for group_id in group_ids])
-        members = [(GroupId(item["group"]), read_member(item, self._before())) for items, _ in found for item in items]
-        return [(group_id, member) for group_id, member in members if member is not None]
+        found = await asyncio.gather(*[self._present(group_id) for group_id in group_ids])
+        return [pair for members in found for pair in members]
+
+    async def _present(self, group_id: GroupId) -> Sequence[tuple[GroupId, Member]]:
+        # The head first: a document that is newer than it needs none of its renewals, but an older one would miss some.
+        renewals = Renewals.of(await self._groups.read(HEAD, group_id))
+        items, _ = await self._groups.query(MEMBERS, group_id)
+        members = [read_member(item, self._before(), renewals) for item in items]
+        return [(group_id, member) for member in members if member is not None]
 
     async def list_dropped(self, since: datetime) -> Collection[GroupId]:
         pages = self._groups.pages(DROPPED, since=since.timestamp())

@@ -11,7 +11,8 @@ import msgspec
 
 from adapters.cosmos.client import Item
 from adapters.cosmos.containers import DAY
-from adapters.documents import embed, extract, kind_of
+from adapters.cosmos.renewals import MOST_CHARACTERS, Renewals, renewal_in
+from adapters.documents import embed, embed_head, extract, kind_of
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.groups import Cost, Decision, GroupState, Head, Member, Outgone, Tally
 from domain.inhibition import SourceKey, Sources
@@ -78,6 +79,8 @@ class Loaded:
     is_snapshot: bool = True
     """Whether everything was read at one instant."""
     sources: dict[SourceKey, Sources] = field(default_factory=dict)
+    members: dict[Fingerprint, Member] = field(default_factory=dict)
+    """As the decision was last shown them."""
 
     @property
     def head(self) -> Item | None:
@@ -92,16 +95,18 @@ class Loaded:
         """What the decision is shown; tombstones from before that instant are not there any more."""
         if self.head is None:
             return GroupState(None, {}, None, is_complete=True, sources=self.sources)
+        renewals = Renewals.of(self.head)
         members: dict[Fingerprint, Member] = {}
         logs: dict[int, NotificationLog] = {}
         for item in self.items.values():
             if item["type"] == "member":
-                if (member := read_member(item, forgotten_before)) is not None:
+                if (member := read_member(item, forgotten_before, renewals)) is not None:
                     members[member.alert.fingerprint] = member
             elif item["type"] == "log":
                 log = extract(NotificationLog, item["body"])
                 logs[log.integration] = log
         head = extract(Head, self.head["body"])
+        self.members = dict(members)
         return GroupState(head, members, logs if self.has_logs else None, self.is_complete, self.sources)
 
     def write(self, item: Item) -> Write:
@@ -109,17 +114,25 @@ class Loaded:
         known = self.items.get(item["id"])
         if known is not None:
             return Write(item, etag=known["_etag"])
-        is_known = self.is_complete or item["id"] in self.asked or (self.has_logs and item["type"] == "log")
-        return Write(item, is_new=is_known)
+        return Write(item, is_new=self.has_asked(item["id"]) or (self.has_logs and item["type"] == "log"))
+
+    def has_asked(self, id: str) -> bool:
+        """Whether a member's document of that id would have been read if there were one."""
+        return self.is_complete or id in self.asked
+
+    def slot(self, name: Fingerprint) -> int | None:
+        """The slot that the member's document has; None where it has none, or was not read."""
+        item = self.items.get(member_id(name))
+        return item.get("slot") if item else None
 
 
-def read_member(item: Item, forgotten_before: datetime) -> Member | None:
-    """The member in this document; None for one that is forgotten."""
+def read_member(item: Item, forgotten_before: datetime, renewals: Renewals) -> Member | None:
+    """The member in this document, with what the head knows better; None for one that is forgotten."""
     if item.get("is_gone") or (
         item.get("dropped_at") is not None and item["dropped_at"] < forgotten_before.timestamp()
     ):
         return None
-    return extract(Member, item["body"])
+    return renewals.over(extract(Member, item["body"]), item.get("slot"))
 
 
 def writes_of(
@@ -133,8 +146,9 @@ def writes_of(
     before: Mapping[str, Any] = loaded.head or {"commit": 0, "tally": {}, "entry_at": None}
     commit = before["commit"] + 1
     cost = _cost_after(before.get("cost"), head, spent, len(decision.outbox))
-    writes = [loaded.write(_member_item(group_id, member)) for member in decision.members]
-    writes += [loaded.write(_gone_item(group_id, name)) for name in decision.forgotten]
+    renewals, writes = _member_writes(loaded, decision)
+    if len(renewals) > MOST_CHARACTERS:
+        renewals, writes = _member_writes(loaded, decision, may_renew=False)
     writes += [
         loaded.write({"id": log_id(log.integration), "group": group_id, "type": "log", "body": embed(log)})
         for log in decision.logs
@@ -167,16 +181,47 @@ def writes_of(
         "entry_at": entry_at,
         "tally": tally,
         "cost": cost,
-        "body": embed(head),
+        "renewals": renewals,
+        "body": embed_head(head),
     }
     if head.next_due_at is not None:
         new_head["due_at"] = head.next_due_at.timestamp()
     return new_head, writes, outbox
 
 
-def _member_item(group_id: GroupId, member: Member) -> Item:
+def _member_writes(loaded: Loaded, decision: Decision, *, may_renew: bool = True) -> tuple[str, list[Write]]:
+    """The renewals that the new head holds, and the documents of the members that are more than renewed."""
+    renewals = Renewals.of(loaded.head)
+    writes: list[Write] = []
+    freed: list[int] = []
+    for member in decision.members:
+        name = member.alert.fingerprint
+        slot, known = loaded.slot(name), loaded.members.get(name)
+        if slot is not None and known is not None and may_renew and (renewal := renewal_in(known, member)) is not None:
+            renewals.renew(slot, renewal)
+            continue
+        if slot is not None:
+            renewals.clear(slot)
+            if member.dropped_at is not None:
+                freed.append(slot)
+        elif member.dropped_at is None and loaded.has_asked(member_id(name)):
+            slot = renewals.take_slot()
+        writes.append(loaded.write(_member_item(loaded.group_id, member, slot)))
+    for name in decision.forgotten:
+        if (slot := loaded.slot(name)) is not None:
+            freed.append(slot)
+        writes.append(loaded.write(_gone_item(loaded.group_id, name)))
+    # Not before all have theirs: where a large commit is carried out in parts, a slot has one member at a time.
+    for slot in freed:
+        renewals.free(slot)
+    return renewals.pack(), writes
+
+
+def _member_item(group_id: GroupId, member: Member, slot: int | None) -> Item:
     name = member.alert.fingerprint
     item = {"id": member_id(name), "group": group_id, "type": "member", "fingerprint": name, "body": embed(member)}
+    if slot is not None and member.dropped_at is None:
+        item["slot"] = slot
     if member.dropped_at is not None:
         item |= {"dropped_at": member.dropped_at.timestamp(), "ttl": TOMBSTONE_TTL}
     return item

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from adapters.cosmos import view
 from adapters.cosmos.client import Cosmos
+from adapters.cosmos.containers import GROUPS, PAYLOADS
 from adapters.cosmos.groups import CosmosGroupStore
 from adapters.cosmos.history import History
+from adapters.documents import encode
 from adapters.memory.sources import MemorySourceStore
 from domain.errors import UnavailableError
 from domain.groups import Decision, GroupState, Member, Outgone, Tally, Transaction, Wanted
@@ -133,9 +137,42 @@ class TestCost:
         assert quiet < 10
         assert database.server.calls.charge() < 200
 
+    async def test_listing_a_minute_later_costs_no_log_entries_and_no_renewed_leases(self) -> None:
+        clock = Clock()
+        async with cosmos_database([GROUPS, PAYLOADS], partitions=3, clock=lambda: clock().timestamp()) as database:
+            ours = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            view = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            own = members(60)
+            for number in range(20):
+                await _fold(ours, number, Decision(head(number, present=60), own))
+            assert len(await view.list_members()) == 1200
+            for is_steady in (False, True):
+                clock.advance(MINUTE)
+                at = clock()
+                own = [
+                    replace(one, alert=replace(one.alert, received_at=at, ends_at=at + 4 * MINUTE), leased_at=at)
+                    for one in own
+                ]
+                for number in range(20):
+                    for part in (own[:30], own[30:]):
+                        await _fold(ours, number, Decision(head(number, present=60), part, entry=entry(number)))
+                database.server.calls.clear()
+                listed = await view.list_members()
+                assert {one.alert.received_at for _, one in listed} == {at}
+                # A unit for each head, 19 for three partitions; the entries and members alone would be 1,240.
+                assert not is_steady or database.server.calls.charge() < 19 + 20
+            clock.advance(MINUTE)
+            database.server.calls.clear()
+            await view.list_heads()
+            assert database.server.calls.charge() < 19 + 20
+
 
 def _always(decision: Decision) -> Any:
     return lambda state: decision
+
+
+async def _fold(store: CosmosGroupStore, number: int, decision: Decision) -> None:
+    await store.transact([Transaction(group_id(number), _always(decision), names(decision.members))])
 
 
 class TestTrouble:
@@ -251,8 +288,6 @@ class TestLargeDecisions:
 
 
 async def _pages(database: Database, kind: str) -> AsyncIterator[list[Any]]:
-    from adapters.cosmos.containers import GROUPS
-
     async for page in database.connect().container(GROUPS).pages("SELECT * FROM c WHERE c.type = @kind", kind=kind):
         yield page
 
@@ -285,6 +320,148 @@ class TestOtherInstances:
         await write(store, Decision(head(revision=3), [one]))
         await write(store, Decision(head(revision=4), [replace(one, dropped_at=NOON + MINUTE)]))
         assert await other.list_members() == []
+
+
+class TestView:
+    """What one instance lists while another folds, whether it looks at once or after a pause."""
+
+    @pytest.mark.parametrize("pause", [timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=13)])
+    @pytest.mark.parametrize("fails", ["", "query", "feed"])
+    async def test_it_misses_nothing(self, pause: timedelta, fails: str) -> None:
+        clock = Clock()
+        async with cosmos_database([GROUPS, PAYLOADS], partitions=3, clock=lambda: clock().timestamp()) as database:
+            ours = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            view = CosmosGroupStore(database.connect(), MemorySourceStore(), clock)
+            one, other, third = members(3)
+            await _fold(ours, 1, Decision(head(present=2), [one, other]))
+            await _fold(ours, 2, Decision(head(2), [one]))
+            assert len(await view.list_members()) == 3
+            # Just after it looked, and a while later.
+            await _fold(ours, 1, Decision(head(present=2, revision=2), [replace(one, dropped_at=clock()), third]))
+            clock.advance(pause)
+            await _fold(ours, 2, Decision(head(2, present=0), forgotten=names([one])))
+            await _fold(ours, 3, Decision(head(3), [one]))
+            if fails:
+                # The second time that it is asked, so that the reading has begun.
+                asked = iter(range(100))
+                database.server.faults.add(
+                    Fault(
+                        Kind.UNAVAILABLE,
+                        operation=fails,
+                        container="groups",
+                        matches=lambda call: next(asked) == 1,
+                    )
+                )
+                with contextlib.suppress(UnavailableError):
+                    await view.list_members()
+                database.server.faults.clear()
+            listed = sorted((group, one.alert.labels["instance"]) for group, one in await view.list_members())
+            assert listed == [(GROUP, "host-1"), (GROUP, "host-2"), (group_id(3), "host-0")]
+            assert [known.id for known in await view.list_heads()] == [GROUP, group_id(3)]
+
+
+class TestCopy:
+    """What the view of one process leaves behind for another."""
+
+    @pytest.fixture(autouse=True)
+    def _small(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(view, "MANY", 100)
+
+    @pytest.fixture
+    async def azure(self) -> AsyncIterator[Copied]:
+        clock = Clock()
+        async with cosmos_database([GROUPS, PAYLOADS], partitions=3, clock=lambda: clock().timestamp()) as database:
+            azure = Copied(database, clock, CosmosGroupStore(database.connect(), MemorySourceStore(), clock))
+            for number in range(4):
+                await _fold(azure.store, number, Decision(head(number, present=60), members(60)))
+            await azure.pass_time()
+            yield azure
+
+    async def test_another_process_reads_it_and_what_was_written_since(self, azure: Copied) -> None:
+        one, other, *rest = members(60)
+        dear = await azure.list_anew()
+        await azure.pass_time()
+        at = azure.clock()
+        rest = [replace(one, alert=replace(one.alert, received_at=at), leased_at=at) for one in rest]
+        third = member(alert(instance="new"))
+        changed = [replace(one, dropped_at=at), replace(other, is_firing=False), *rest, third]
+        await _fold(azure.store, 1, Decision(head(1, present=60), changed))
+        await _fold(azure.store, 2, Decision(head(2, present=50), forgotten=names(members(10))))
+        await _fold(azure.store, 3, Decision(head(3, present=0)))
+        await _fold(azure.store, 5, Decision(head(5), [one]))
+        # What has hardly changed is not copied again.
+        assert await azure.list_anew() < dear / 2
+        assert azure.written() == 0
+        heads = await azure.open().list_heads()
+        assert [known.id for known in heads] == [group_id(number) for number in (0, 1, 2, 5)]
+
+    async def test_it_is_replaced_when_much_has_changed(self, azure: Copied) -> None:
+        await azure.list_anew()
+        await azure.pass_time()
+        await _fold(azure.store, 4, Decision(head(4, present=99), members(99)))
+        await azure.pass_time()
+        dear = await azure.list_anew()
+        assert azure.written() == 2
+        assert await azure.list_anew() < dear / 2
+        assert azure.written() == 0
+
+    async def test_one_that_is_too_old_is_not_read(self, azure: Copied) -> None:
+        dear = await azure.list_anew()
+        azure.clock.advance(timedelta(hours=13))
+        assert await azure.list_anew() > dear * 0.9
+        assert azure.written() == 2
+
+    @pytest.mark.parametrize("change", [{"form": 0}, {"reference": "gone"}])
+    async def test_one_that_cannot_be_read_is_none(self, azure: Copied, change: dict[str, Any]) -> None:
+        dear = await azure.list_anew()
+        payloads = azure.database.connect().container(PAYLOADS)
+        newest = await payloads.read("live-view", "live-view")
+        assert newest is not None
+        await payloads.upsert({**newest, **change})
+        assert await azure.list_anew() > dear * 0.9
+
+    async def test_a_list_does_not_wait_for_one_that_cannot_be_written(self, azure: Copied) -> None:
+        azure.database.server.faults.add(Fault(Kind.UNAVAILABLE, container="payloads", operation="upsert", times=None))
+        await azure.list_anew()
+
+    async def test_a_few_members_are_not_worth_one(self, azure: Copied, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(view, "MANY", 1000)
+        await azure.list_anew()
+        assert azure.written() == 0
+
+
+@dataclass
+class Copied:
+    """A database, and the store that folds into it."""
+
+    database: Database
+    clock: Clock
+    store: CosmosGroupStore
+
+    def open(self) -> CosmosGroupStore:
+        return CosmosGroupStore(self.database.connect(), MemorySourceStore(), self.clock)
+
+    async def pass_time(self) -> None:
+        """Until what was written before is not read a second time because clocks may differ."""
+        self.clock.advance(MINUTE)
+        await _fold(self.store, 0, Decision(head(0, present=60)))
+
+    async def list_anew(self) -> float:
+        """List by a process that begins: exactly what the groups themselves hold, and what reading it cost."""
+        begun = self.open()
+        self.database.server.calls.clear()
+        listed = await begun.list_members()
+        charge = sum(call.charge for call in self.database.server.calls if call.operation != "upsert")
+        of_groups = await begun.list_members([group_id(number) for number in range(6)])
+        assert sorted((group, encode(one)) for group, one in listed) == sorted(
+            (group, encode(one)) for group, one in of_groups
+        )
+        assert len(listed) >= 100
+        return charge
+
+    def written(self) -> int:
+        """How many items of copies were written when last listed."""
+        return len([call for call in self.database.server.calls if call.operation == "upsert"])
 
 
 class TestHistory:

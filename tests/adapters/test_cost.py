@@ -191,6 +191,31 @@ async def test_a_batch_costs_hardly_more_operations_than_one(running: Running) -
     assert await running.counted() == (added(POLICY, FOLD, CLEAR), {"groups": 1, "ticks": 1})
 
 
+async def test_leases_that_are_renewed_are_written_with_the_head_alone(running: Running) -> None:
+    clock = running.clock
+    many = [firing("DiskFull", clock) for _ in range(64)]
+    for number, alert in enumerate(many):
+        alert["labels"]["instance"] = f"db-{number}"
+    await running.post(*many)
+    await running.drain()
+    await running.advance(timedelta(seconds=11))
+    await running.drain()
+    await running.advance(timedelta(minutes=2))
+    await running.counted()
+    await running.post(*({**alert, "endsAt": print_instant(clock() + timedelta(minutes=4))} for alert in many))
+    await running.drain()
+    batches = [call for call in running.azure.cosmos.calls if call.operation == "batch"]
+    charge = running.azure.cosmos.calls.charge()
+    assert await running.counted() == (added(POLICY, FOLD), {"groups": 1})
+    # The head and the entry, whatever the number of alerts; most of the charge is the query for the 64 members.
+    assert [call.operations for call in batches] == [2]
+    assert sum(call.charge for call in batches) < 30
+    assert charge < 70
+    assert {member.alert.ends_at for _, member in await running.home.groups.list_members()} == {
+        clock() + timedelta(minutes=4)
+    }
+
+
 async def test_an_incident_knows_what_it_has_cost(running: Running) -> None:
     await running.post(firing("DiskFull", running.clock))
     await running.drain()

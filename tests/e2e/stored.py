@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from azure.cosmos.aio import CosmosClient
 
 from adapters.cosmos.containers import GROUPS
 from adapters.cosmos.partition import read_member
+from adapters.cosmos.renewals import Renewals
 from adapters.documents import decode, extract
 from adapters.sqlite.groups import SqliteGroupStore
 from adapters.sqlite.journal import Journal
@@ -54,6 +56,8 @@ def read_azure(azure: AzureProcesses) -> Stored:
         stored, tally = Stored(), Tally()
         beginning = datetime.fromtimestamp(0, UTC)
         numbered: list[tuple[int, LogEntry]] = []
+        heads: dict[GroupId, dict[str, Any]] = {}
+        members: list[dict[str, Any]] = []
         async with CosmosClient(azure.cosmos_url, credential=azure.cosmos_key) as client:
             groups = client.get_database_client("tocsin").get_container_client(GROUPS.name)
             async for item in groups.query_items("SELECT * FROM c"):
@@ -62,10 +66,10 @@ def read_azure(azure: AzureProcesses) -> Stored:
                     case "head":
                         assert "redo" not in item, f"half of a commit to group {id} is left"
                         stored.heads[id] = extract(Head, item["body"])
+                        heads[id] = item
                         tally = add(tally, Tally(**item["tally"]))
                     case "member":
-                        if (member := read_member(item, beginning)) is not None:
-                            stored.members.setdefault(id, {})[member.alert.fingerprint] = member
+                        members.append(item)
                     case "log":
                         log = extract(NotificationLog, item["body"])
                         stored.logs.setdefault(id, {})[log.integration] = log
@@ -73,6 +77,10 @@ def read_azure(azure: AzureProcesses) -> Stored:
                         numbered.append((item["number"], extract(LogEntry, item["body"])))
                     case _:
                         pass
+        for item in members:
+            id = GroupId(item["group"])
+            if (member := read_member(item, beginning, Renewals.of(heads.get(id)))) is not None:
+                stored.members.setdefault(id, {})[member.alert.fingerprint] = member
         for _, entry in sorted(numbered, key=lambda pair: pair[0]):
             stored.entries.setdefault(entry.group_id, []).append(entry)
         stored.ledger = {name: getattr(tally, name) for name in ("folded", *_TOLD)}
