@@ -213,14 +213,10 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     )
 
 
-_LOADED_WHEN_ASKED = ("domain.configuration", "domain.sources")
-"""Of the former the reader is wired, and the rest checks configurations, for the command line; of the latter's formats
-most installations hear one or two."""
-
-
 def _load_rules(package: ModuleType = domain) -> None:
     for found in iter_modules(package.__path__, f"{package.__name__}."):
-        if found.name in _LOADED_WHEN_ASKED:
+        # Of that one the reader is wired; the rest checks configurations, for the command line.
+        if found.name == "domain.configuration":
             continue
         module = import_module(found.name)
         if found.ispkg:
