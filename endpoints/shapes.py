@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from domain.errors import InputError, UnreadableError
+from endpoints.deferring import Deferred
+
+if TYPE_CHECKING:
+    _Model = BaseModel
+else:
+
+    class _Model(metaclass=Deferred):
+        pass
+
+    _Model._model = BaseModel
 
 
-class Shape(BaseModel):
+class Shape(_Model):
     """What the body of an answer says, or of a request, or a part of it."""
 
     # Built at the first use: there are forty of them, and an instance that takes alerts in asks for none.
@@ -32,7 +42,7 @@ def show(body: Shape, status: int = 200, *, etag: str | None = None) -> func.Htt
     return response
 
 
-class Query(BaseModel):
+class Query(_Model):
     """What one endpoint may be asked with; a parameter that it does not know is refused, for it would do nothing."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
