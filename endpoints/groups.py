@@ -347,7 +347,8 @@ async def show_group(request: func.HttpRequest) -> func.HttpResponse:
     members = [member for _, member in await ports().groups.list_members([group_id])]
     members.sort(key=lambda member: (not member.is_firing, sorted(member.alert.labels.items())))
     entries = await ports().groups.list_entries(group_id, limit=query.limit + 1)
-    trail = explain(entries[-query.limit :], [member.alert for member in members], is_shadow=ports().settings.shadow)
+    # Each is told as news to the one before, so that one is explained as well.
+    trail = explain(entries, [member.alert for member in members], is_shadow=ports().settings.shadow)[-query.limit :]
     return show(
         GroupDetail(
             **_summary(head),

@@ -32,7 +32,7 @@ def test_the_mapping_makes_of_the_body_what_the_page_says() -> None:
     source = configuration("Mapping generic JSON").sources.find("generic", "checks")
     body = json.loads(block("Mapping generic JSON", "json"))
     reading = read_source(source, Payload(json.dumps(body).encode(), {}), NOON)
-    assert reading.problems == []
+    assert not reading.problems
     firing, over = reading.alerts
     assert firing.labels == {
         "alertname": "disk",

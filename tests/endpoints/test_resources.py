@@ -57,9 +57,17 @@ def tocsin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
                 send(tocsin, name, "db2", "page")
             send(tocsin, "Quiet", "db1", "none")
             send(tocsin, "Deaf", "db1", "fails")
-            eventually(lambda: len(deliveries(tocsin, status="delivered")) >= 3, "the pages")
+            # Each receiver hears of both machines, at once or one after the other; then nothing more is due.
+            eventually(lambda: all(hears_of_both(receiver, path) for path in ("/team", "/second")), "the pages")
+            eventually(lambda: tocsin.get("/api/v1/ledger").json()["pending"] == 0, "their results")
             eventually(lambda: deliveries(tocsin, status="failed"), "the page that is refused")
             yield tocsin
+
+
+def hears_of_both(receiver: Receiver, path: str) -> bool:
+    pages = receiver.pages(path)
+    told = {name for page in pages if page.names("instance") == {"db1", "db2"} for name in page.names("alertname")}
+    return told == {"One", "Two", "Three"}
 
 
 def send(tocsin: Serving, name: str, instance: str, severity: str, *, ended: bool = False) -> None:
