@@ -145,6 +145,7 @@ async def deliver(message: func.ServiceBusMessage) -> None:
         settled_at=ports().clock(),
         detail=outcome.detail,
         attempts=outcome.attempts + delivery.postponed,
+        is_unsure=outcome.is_unsure,
     )
     await _fold([settled], await ports().configurations.gather())
 

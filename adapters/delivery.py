@@ -196,7 +196,10 @@ class Deliverer:
         if delivery.not_before is not None and now < delivery.not_before:
             return Postponed(delivery.not_before, "another delivery may still be under way", attempts)
         if delivery.deadline - now < MARGIN + SHORTEST_ATTEMPT:
-            return Outcome(False, f"deadline passed before {line.name} could be tried{line.last_words}", attempts)
+            # At its first sight: it waited too long, or a process died that had it before.
+            is_unsure = attempts == 0 and delivery.postponed == 0
+            words = f"deadline passed before {line.name} could be tried{line.last_words}"
+            return Outcome(False, words, attempts, is_unsure=is_unsure)
         if now < line.resumes_at:
             return self._postpone(delivery, f"{line.name} is left in peace{line.last_words}", attempts)
         return None

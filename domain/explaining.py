@@ -243,7 +243,8 @@ def _clause(
         case ReasonCode.FAILED:
             return f"not delivered: {text or told}{_attempts(entry.settled)}"
         case ReasonCode.LATE:
-            return f"delivered after it had been given up: {text or told}"
+            what = "came to nothing" if entry.settled and not entry.settled.is_delivered else "delivered"
+            return f"{what} after it had been given up: {text or told}"
         case ReasonCode.DROPPED:
             known = f"; {text} never heard of it" if text else ", and everyone who had to know knows"
             return f"{who} {'is' if is_one else 'are'} let go: resolved{known}"

@@ -113,10 +113,9 @@ def settle(work: Working, result: Settled) -> None:
     log = work.logs.get(result.integration)
     pending = log.pending if log else None
     if log is None or pending is None or pending.delivery_id != result.delivery_id:
-        if result.is_delivered and (log is None or log.sent_at != result.settled_at):
+        is_doubted = log is not None and _settle_late(work, log, result)
+        if is_doubted or (result.is_delivered and (log is None or log.sent_at != result.settled_at)):
             work.say(ReasonCode.LATE, result.detail, integration=result.integration)
-        if log is not None:
-            _settle_late(work, log, result)
         return
     work.pending = tuple(number for number in work.pending if number != result.integration)
     if result.is_delivered:
@@ -139,7 +138,9 @@ def settle(work: Working, result: Settled) -> None:
     else:
         work.failed += 1
         work.is_flush_failed = True
-        work.put_log(replace(log, pending=None))
+        log = replace(log, pending=None)
+        is_doubtful = result.is_unsure and not work.situation.is_strict
+        work.put_log(_doubt(log, pending, result.settled_at) if is_doubtful else log)
         work.say(ReasonCode.FAILED, result.detail, integration=result.integration)
     if (over := pending.over) and not work.pending and not work.is_flush_failed:
         told = (work.member(fingerprint) for fingerprint in over - believed_firing(work))
@@ -149,27 +150,34 @@ def settle(work: Working, result: Settled) -> None:
     schedule(work, min(work.now, work.next_due_at or work.now))
 
 
-def _settle_late(work: Working, log: NotificationLog, result: Settled) -> None:
+def _settle_late(work: Working, log: NotificationLog, result: Settled) -> bool:
     """Fold what became of a delivery that was given up: whoever heard of it was told that, perhaps as the last word.
 
-    Where both words differ, each alert is told anew that fires, and told to be over that does not: a page too many
-    where the order cannot be known, but none too few.
+    False where nobody waits for it any more.
     """
     given_up = next((one for one in log.unsure if one.delivery_id == result.delivery_id), None)
     if given_up is None:
-        return
+        return False
     log = replace(log, unsure=tuple(one for one in log.unsure if one is not given_up))
-    if result.is_delivered:
-        believed, told = unpack(log.firing), unpack(given_up.firing)
-        known = unpack(log.resolved) & unpack(given_up.resolved) if log.sent_at else unpack(given_up.resolved)
-        log = replace(
-            log,
-            sent_at=log.sent_at or result.settled_at,
-            firing=pack(believed | told),
-            resolved=pack(known),
-            void=pack(unpack(log.void) | believed ^ told),
-        )
-    work.put_log(log)
+    is_heard = result.is_delivered or result.is_unsure
+    work.put_log(_doubt(log, given_up, result.settled_at) if is_heard else log)
+    return True
+
+
+def _doubt(log: NotificationLog, told: Pending, at: datetime) -> NotificationLog:
+    """The log of one who has heard, or may have heard, of this besides what the log says; who knows in which order.
+
+    Where both differ, each alert is told anew that fires, and told to be over that does not: a page too many where
+    nobody can know, but none too few.
+    """
+    believed, heard = unpack(log.firing), unpack(told.firing)
+    return replace(
+        log,
+        sent_at=log.sent_at or at,
+        firing=pack(believed | heard),
+        resolved=pack(unpack(log.resolved) & unpack(told.resolved) if log.sent_at else unpack(told.resolved)),
+        void=pack(unpack(log.void) | believed ^ heard),
+    )
 
 
 def _content(pending: Pending) -> tuple[bytes, bytes]:

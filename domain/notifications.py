@@ -85,6 +85,8 @@ class Settled:
     settled_at: datetime
     detail: str = ""
     attempts: int = 1
+    is_unsure: bool = False
+    """Not delivered as far as is known; but somebody who died since may have tried, and been heard."""
     names: ClassVar[Sequence[Fingerprint]] = ()
     """What it drops is known only by the log that it settles."""
 
@@ -190,6 +192,8 @@ class Outcome:
     is_delivered: bool
     detail: str
     attempts: int = 1
+    is_unsure: bool = False
+    """Whether one who died since may have tried before, and been heard."""
 
 
 class Notifier[KindOfIntegration](Protocol):

@@ -106,6 +106,8 @@ class Answer:
     """How long the result then takes to its group; None for ever, as when the process dies in between."""
     detail: str = ""
     """Its answer in words."""
+    is_unsure: bool = False
+    """Whether one who died may have been heard before."""
 
 
 OK = Answer()
@@ -610,7 +612,13 @@ class Story:
             self.at(answered_at, partial(self._hear, delivery))
         if answer.folded_after is not None:
             settled = Settled(
-                delivery.group_id, delivery.id, delivery.integration, is_delivered, answered_at, answer.detail
+                delivery.group_id,
+                delivery.id,
+                delivery.integration,
+                is_delivered,
+                answered_at,
+                answer.detail,
+                is_unsure=answer.is_unsure,
             )
             self.at(later(answered_at, answer.folded_after), partial(self.fold, settled), is_ours=True)
 

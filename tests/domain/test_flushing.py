@@ -401,7 +401,7 @@ def test_a_result_that_comes_too_late_changes_nothing() -> None:
     assert story.tally.delivered == 0
 
 
-def test_a_late_failure_is_not_even_mentioned() -> None:
+def test_a_late_failure_of_what_was_told_since_is_not_even_mentioned() -> None:
     story = Story(PLAIN).fire("db", lease=LONG)
     story.answers["team"] = [Answer(is_delivered=False, folded_after=6 * MINUTE), Answer()]
     story.run(HOUR)
@@ -440,6 +440,22 @@ def test_what_nobody_heard_of_is_over_in_silence(answer: Answer) -> None:
     story.run(MINUTE).resolve("db").run(HOUR)
     assert story.tally == Tally(folded=2, due=1, superseded=1)
     assert (story.head.present, story.head.incident) == (0, None)
+
+
+@pytest.mark.parametrize("folded_after", [timedelta(0), 6 * MINUTE])
+def test_who_may_have_heard_of_it_hears_that_it_is_over(folded_after: timedelta) -> None:
+    # The process that told it died; the one that came after was too late to try.
+    story = Story(PLAIN).fire("db", lease=LONG)
+    story.answers["team"] = [Answer(is_delivered=False, is_unsure=True, folded_after=folded_after), Answer()]
+    story.run(MINUTE).resolve("db").run(HOUR)
+    assert [page.split(" ", 1)[1] for page in story.told()] == ["team: db resolved (all alerts resolved)"]
+    assert story.head.present == 0
+
+
+def test_who_may_have_heard_of_it_hears_again_that_it_fires() -> None:
+    story = Story(PLAIN).fire("db", lease=LONG)
+    story.answers["team"] = [Answer(is_delivered=False, is_unsure=True), Answer()]
+    assert story.run(HOUR).told() == ["0:05:30 team: db fires (first notification)"]
 
 
 def test_strict_forgets_what_came_late() -> None:
