@@ -15,7 +15,7 @@ from devhost.printing import pretty, printable
 from domain.alerts import Alert
 from domain.configuration.own import OwnConfiguration
 from domain.errors import RejectedError
-from domain.sources.definitions import KEY, Source
+from domain.sources.definitions import Source
 from domain.sources.reading import Payload, Reading
 from domain.sources.receiving import read_source
 
@@ -28,12 +28,10 @@ def test_source(options: argparse.Namespace) -> int:
     """Print every alert that the payload on standard input comes to; 0 where there is one, 1 where there is none.
 
     Raises:
-        RejectedError: The configuration is wrong.
-        ValueError: The command line is.
+        RejectedError: The configuration is wrong, or the key.
+        ValueError: A header is.
     """
     own = OwnConfiguration() if options.tocsin_config is None else read_own(options.tocsin_config)
-    if not KEY.fullmatch(options.key):
-        raise ValueError(f"{options.key!r} is no key: letters, digits, '.', '_' and '-', 100 at most")
     source = own.sources.find(options.kind, options.key)
     headers = dict(map(_header, options.header))
     if sys.stdin.isatty():

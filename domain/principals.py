@@ -33,7 +33,7 @@ class Principal:
     """Whoever makes a request, as far as it is proven."""
 
     id: str
-    """Stable: `key:<id>`, `user:<object id>`, `local`."""
+    """Stable: `key:<id>`, `user:<object id>`, `source:<kind/key>`, `local`."""
     name: str
     """For timelines and the audit log."""
     scopes: frozenset[Scope]
@@ -43,6 +43,11 @@ class Principal:
     def may(self, scope: Scope) -> bool:
         """Whether one of its scopes allows this."""
         return any(scope in IMPLIED[own] for own in self.scopes)
+
+
+def source_principal(name: str) -> Principal:
+    """A source that has proven itself by what the `tocsin.yml` says of it, and may send as itself only."""
+    return Principal(f"source:{name}", name, frozenset({Scope.INGEST}), name)
 
 
 LOCAL = Principal("local", "local", frozenset({Scope.ADMIN}))

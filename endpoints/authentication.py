@@ -15,7 +15,6 @@ import base64
 import binascii
 import time
 from contextvars import ContextVar
-from datetime import timedelta
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -23,12 +22,13 @@ import azure.functions as func
 
 from adapters.wiring import ports
 from domain.errors import ForbiddenError, RejectedError, TooManyError, UnauthenticatedError
-from domain.principals import ANYBODY, LOCAL, Principal, Scope
-from domain.quoting import quote
+from domain.principals import ANYBODY, LOCAL, Principal, source_principal
+from endpoints.limits import whole_seconds
 
 if TYPE_CHECKING:
     from adapters.wiring import Ports
     from domain.sources.definitions import Source
+    from domain.sources.reading import Payload
 
 acting: ContextVar[Principal] = ContextVar("acting", default=LOCAL)
 """Whoever the request being handled comes from; set by the pipeline, read where an actor is recorded."""
@@ -87,21 +87,25 @@ async def verify(home: Ports, request: func.HttpRequest, source: Source) -> Prin
         TooManyError: Too many attempts have failed (429).
         UnavailableError: That cannot be told now (503).
     """
-    from domain.sources.reading import Payload
     from endpoints.auditing import address_of, network_of
 
     # By the address alone: nobody must be able to lock out a source by sending in its name.
     network, now = network_of(address_of(request)), time.monotonic()
-    if wait := home.attempts.wait(network, "", now):
-        raise TooManyError("too many attempts have failed", timedelta(seconds=max(1, -(-wait // 1))))
-    body = request.get_body()
-    payload = Payload(body, {name.lower(): text for name, text in request.headers.items()})
+    _refuse_after_failures(home, network, "", now)
+    payload = payload_of(request)
     try:
         await home.verifier.verify(source, payload, home.clock())
     except UnauthenticatedError as error:
-        home.attempts.failed(network, "", f"{source.name} {hash(body)}", str(error), now)
+        home.attempts.failed(network, "", f"{source.name} {hash(payload.body)}", str(error), now)
         raise
-    return Principal(f"source:{source.name}", source.name, frozenset({Scope.INGEST}), source.name)
+    return source_principal(source.name)
+
+
+def payload_of(request: func.HttpRequest) -> Payload:
+    """What a source sent, as its format's reader takes it."""
+    from domain.sources.reading import Payload
+
+    return Payload(request.get_body(), {name.lower(): text for name, text in request.headers.items()})
 
 
 async def _find(home: Ports, request: func.HttpRequest) -> Principal:
@@ -147,8 +151,7 @@ async def prove(home: Ports, request: func.HttpRequest, token: str) -> Principal
     network, now = network_of(address_of(request)), time.monotonic()
     if (why := home.attempts.known_wrong(network, token, now)) is not None:
         raise UnauthenticatedError(why)
-    if wait := home.attempts.wait(network, key_id, now):
-        raise TooManyError("too many attempts have failed", timedelta(seconds=max(1, -(-wait // 1))))
+    _refuse_after_failures(home, network, key_id, now)
     try:
         # Only what has the form of a token goes there: three parts, of which the first is JSON.
         if home.entra is not None and not key_id and token.startswith("eyJ"):
@@ -160,6 +163,11 @@ async def prove(home: Ports, request: func.HttpRequest, token: str) -> Principal
         raise
     home.attempts.succeeded(network, key_id)
     return principal
+
+
+def _refuse_after_failures(home: Ports, network: str, key_id: str, now: float) -> None:
+    if wait := home.attempts.wait(network, key_id, now):
+        raise TooManyError("too many attempts have failed", whole_seconds(wait))
 
 
 def _password(credentials: str) -> str:
@@ -217,12 +225,7 @@ def source_of(request: func.HttpRequest) -> Source:
     Raises:
         RejectedError: The address names no source.
     """
-    from domain.sources.definitions import KEY
-
-    kind, key = _address_of(request)
-    if not KEY.fullmatch(key):
-        raise RejectedError(f"{quote(key[:200])} is no key: letters, digits, '.', '_' and '-', 100 at most")
-    return ports().configurations.own.sources.find(kind, key)
+    return ports().configurations.own.sources.find(*_address_of(request))
 
 
 def _address_of(request: func.HttpRequest) -> tuple[str, str]:

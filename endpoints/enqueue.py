@@ -35,8 +35,8 @@ from domain.errors import (
     RejectedError,
     UnauthenticatedError,
 )
-from domain.principals import LOCAL, Principal, Scope
-from endpoints.authentication import acting, prove
+from domain.principals import LOCAL, Principal, Scope, source_principal
+from endpoints.authentication import acting, payload_of, prove
 from endpoints.folds import await_folds
 from endpoints.groups import head_of
 from endpoints.limits import check_rate
@@ -142,14 +142,12 @@ async def _open(request: func.HttpRequest) -> tuple[Source, Payload]:
     """
     from domain.sources.bodies import check_size
     from domain.sources.pagerduty import LARGEST_EVENT_BYTES
-    from domain.sources.reading import Payload
 
-    body, headers = request.get_body(), {name.lower(): text for name, text in request.headers.items()}
-    check_size(body, LARGEST_EVENT_BYTES)
-    event = _object(body)
-    given = event.get("routing_key") or headers.get(HEADER) or ""
+    payload = payload_of(request)
+    check_size(payload.body, LARGEST_EVENT_BYTES)
+    given = _object(payload.body).get("routing_key") or payload.headers.get(HEADER) or ""
     routing_key = given.strip() if isinstance(given, str) else ""
-    payload = Payload(body, {**headers, HEADER: routing_key})
+    payload = replace(payload, headers={**payload.headers, HEADER: routing_key})
     source, principal = await _prove(request, payload, routing_key)
     acting.set(principal)
     check_rate(principal, Scope.INGEST)
@@ -171,7 +169,7 @@ async def _prove(request: func.HttpRequest, payload: Payload, routing_key: str) 
     home = ports()
     sources = home.configurations.own.sources
     if source := await _listed(payload, routing_key):
-        return source, Principal(f"source:{source.name}", source.name, frozenset({Scope.INGEST}), source.name)
+        return source, source_principal(source.name)
     if not home.settings.auth:
         return sources.find(KIND, _name_of(routing_key) if routing_key else DEFAULT), LOCAL
     if not routing_key:

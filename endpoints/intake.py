@@ -50,12 +50,8 @@ async def take_in(message: func.ServiceBusMessage) -> None:
 
 
 async def _take_in_foreign(message: Foreign) -> Sequence[str]:
-    from domain.quoting import quote
-    from domain.sources.definitions import KEY
     from domain.sources.reading import Payload
     from endpoints.sources import take_in_from
 
-    if not KEY.fullmatch(message.key):
-        raise RejectedError(f"key: {quote(message.key[:200])} is none: letters, digits, '.', '_' and '-', 100 at most")
     source = ports().configurations.own.sources.find(message.kind, message.key)
     return (await take_in_from(source, Payload(message.body, message.headers))).problems

@@ -39,7 +39,12 @@ def check_rate(principal: Principal, scope: Scope) -> None:
         return
     wait = ports().limits.take(principal.id, time.monotonic(), is_ingest=scope is Scope.INGEST)
     if wait:
-        raise TooManyError("you ask more often than you may", timedelta(seconds=max(1, -(-wait // 1))))
+        raise TooManyError("you ask more often than you may", whole_seconds(wait))
+
+
+def whole_seconds(wait: float) -> timedelta:
+    """How long to wait, as `Retry-After` can say it: rounded up, and never nothing."""
+    return timedelta(seconds=max(1, -(-wait // 1)))
 
 
 def within_time(handler: Handler) -> Handler:

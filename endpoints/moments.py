@@ -7,8 +7,14 @@ from datetime import UTC, datetime
 from domain.errors import InputError
 
 
-def read_moment_or_age(text: str, name: str, now: datetime) -> datetime:
+def read_moment_or_age(text: str, name: str, now: datetime, *, called: str = "") -> datetime:
     """The instant, or the one so long ago.
+
+    Args:
+        text: As it was given.
+        name: Of the field, for programs.
+        now: The clock.
+        called: The field, for people; by default its name.
 
     Raises:
         InputError: It is neither; it names the field (422).
@@ -22,5 +28,5 @@ def read_moment_or_age(text: str, name: str, now: datetime) -> datetime:
             return now - parse_duration(text)
         except (ValueError, OverflowError):
             words = f"{text[:64]!r} is neither a time (2026-11-22T12:00:00Z) nor a duration (1h)"
-            raise InputError(f"{name}: {words}", ((name, words),)) from None
+            raise InputError(f"{called or name}: {words}", ((name, words),)) from None
     return instant if instant.tzinfo else instant.replace(tzinfo=UTC)

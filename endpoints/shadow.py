@@ -7,7 +7,7 @@ import uuid
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ from domain.errors import ConflictError, InputError
 from domain.principals import Scope
 from endpoints import ingest
 from endpoints.later import later
+from endpoints.moments import read_moment_or_age
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Query, Shape, read_query, show
 
@@ -264,9 +265,11 @@ async def _look(query: ShadowQuery) -> _View:
     from endpoints.shadow_page import Shown
 
     now = ports().clock()
-    since = _read_time(query.since, "since", now)
+    since = read_moment_or_age(query.since, "since", now, called="query parameter 'since'")
     # What comes while this is answered belongs to it.
-    until = _read_time(query.until, "until", now) if query.until else now + timedelta(minutes=1)
+    until = now + timedelta(minutes=1)
+    if query.until:
+        until = read_moment_or_age(query.until, "until", now, called="query parameter 'until'")
     within = None if query.within is None else _read_duration(query.within, "within")
     situation = await ports().configurations.gather()
     configuration = situation.configuration
@@ -317,19 +320,6 @@ def _compare(
     ours = [record for record in records if record.side == "tocsin"]
     theirs = [record for record in records if record.side == "alertmanager"]
     return compare(ours, theirs, configuration, now, heard, within=within)
-
-
-def _read_time(text: str, name: str, now: datetime) -> datetime:
-    """The instant, or the one so long ago."""
-    try:
-        instant = datetime.fromisoformat(text)
-    except ValueError:
-        try:
-            return now - parse_duration(text)
-        except (ValueError, OverflowError):
-            words = f"{text[:64]!r} is neither a time (2026-11-22T12:00:00Z) nor a duration (1h)"
-            raise InputError(f"query parameter {name!r}: {words}", ((name, words),)) from None
-    return instant if instant.tzinfo else instant.replace(tzinfo=UTC)
 
 
 def _read_duration(text: str, name: str) -> timedelta:

@@ -11,7 +11,7 @@ from pydantic import Field
 from adapters.wiring import ports
 from domain.errors import RejectedError
 from domain.principals import Scope
-from endpoints.authentication import has_key_in_path, source_of, verify
+from endpoints.authentication import has_key_in_path, payload_of, source_of, verify
 from endpoints.ingest import admit
 from endpoints.pipeline import SOURCE, endpoint
 from endpoints.shapes import Shape, show
@@ -42,12 +42,10 @@ async def receive_from_source(request: func.HttpRequest) -> func.HttpResponse:
 
     `kind` is the form, and `key` the name that you give this sender, or an API key where it can send no header.
     """
-    from domain.sources.reading import Payload
-
     source = source_of(request)
     if source.verification is not None and has_key_in_path(request):
         await verify(ports(), request, source)
-    payload = Payload(request.get_body(), {name.lower(): text for name, text in request.headers.items()})
+    payload = payload_of(request)
     if "aeg-event-type" in payload.headers:
         from endpoints.handshake import validation_of
 

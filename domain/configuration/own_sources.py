@@ -12,7 +12,7 @@ from domain.configuration.own_generic import read_mapping
 from domain.configuration.own_redaction import read_redacted
 from domain.configuration.own_verification import read_verification
 from domain.quoting import quote
-from domain.sources.definitions import ANY_KEY, KEY, Source, Sources
+from domain.sources.definitions import ANY_KEY, Source, Sources, key_fault
 from domain.sources.registry import KINDS
 from domain.yaml_document import Field, Section
 
@@ -77,8 +77,8 @@ def _read_key(field: Field) -> str:
     text = field.scalar()
     if text is None:
         return ANY_KEY
-    if not KEY.fullmatch(text):
-        field.refuse(f"{quote(text)} is no key: letters, digits, '.', '_' and '-', 100 at most")
+    if fault := key_fault(text):
+        field.refuse(fault)
     return text
 
 

@@ -18,13 +18,10 @@ from domain.labels import Fingerprint, Labels, fingerprint
 from domain.notifications import pack
 from domain.shadowing import LABELS_KEPT, ShadowRecord
 from domain.sources.alertmanager_api import MOST_ALERTS
+from domain.sources.bodies import LARGEST_BODY_BYTES, faults
 from domain.times import print_instant, read_instant
 
 VERSION = "4"
-
-LARGEST_BODY_BYTES = 5 * 1024 * 1024
-
-FAULTS_SHOWN = 5
 
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _QUOTED = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
@@ -150,7 +147,7 @@ def parse_message(body: bytes) -> Message:
     except ValidationError as error:
         is_json = error.errors(include_url=False, include_input=False)[0]["type"] != "json_invalid"
         refusal = RejectedError if is_json else UnreadableError
-        raise refusal(f"the body is not Alertmanager's webhook payload: {_faults(error)}") from None
+        raise refusal(f"the body is not Alertmanager's webhook payload: {faults(error)}") from None
     if message.version != VERSION:
         raise RejectedError(f"version {message.version[:20]!r} of the webhook payload is not known, only {VERSION!r}")
     if len(message.alerts or ()) > MOST_ALERTS:
@@ -180,14 +177,3 @@ def _fingerprint(place: int, alert: WebhookAlert) -> Fingerprint:
     if not _FINGERPRINT.fullmatch(alert.fingerprint):
         raise RejectedError(f"alerts.{place}.fingerprint: {alert.fingerprint[:40]!r} is not sixteen hexadecimal digits")
     return Fingerprint(alert.fingerprint)
-
-
-def _faults(error: ValidationError) -> str:
-    faults = error.errors(include_url=False, include_context=False, include_input=False)
-    shown = []
-    for fault in faults[:FAULTS_SHOWN]:
-        place = ".".join(str(part)[:100] for part in fault["loc"])
-        shown.append(f"{place}: {fault['msg']}" if place else fault["msg"])
-    if len(faults) > FAULTS_SHOWN:
-        shown.append(f"and {len(faults) - FAULTS_SHOWN} more")
-    return "; ".join(shown)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from domain.errors import NotFoundError
+from domain.errors import NotFoundError, RejectedError
 from domain.quoting import quote
 from domain.signatures.verification import Verification
 from domain.sources.registry import KINDS
@@ -21,6 +21,13 @@ ANY_KEY = ""
 
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Stands in an address, in labels and in logs."""
+
+
+def key_fault(text: str) -> str | None:
+    """Why this cannot be the key of a source; None where it can."""
+    if KEY.fullmatch(text):
+        return None
+    return f"{quote(text[:200])} is no key: letters, digits, '.', '_' and '-', 100 at most"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,10 @@ class Sources:
 
         Raises:
             NotFoundError: There is no such kind.
+            RejectedError: That is no key.
         """
+        if fault := key_fault(key):
+            raise RejectedError(fault)
         if kind not in KINDS:
             raise NotFoundError(f"no kind of source {quote(kind[:100])}; there are {', '.join(KINDS)}")
         general = None

@@ -11,7 +11,8 @@ import pytest
 from domain.errors import RejectedError, TooLargeError
 from domain.labels import fingerprint
 from domain.notifications import pack
-from domain.sources.alertmanager_webhook import LARGEST_BODY_BYTES, read_webhook
+from domain.sources.alertmanager_webhook import read_webhook
+from domain.sources.bodies import LARGEST_BODY_BYTES
 from tests.builders import HOUR, NOON
 
 LABELS = {"alertname": "A", "i": "1"}
