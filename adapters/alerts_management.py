@@ -21,7 +21,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import quote, urlencode, urlsplit
 
 from domain.errors import DomainError, RejectedError, UnavailableError
@@ -29,7 +29,7 @@ from domain.reconciling import FiredAlert, instance_id
 
 if TYPE_CHECKING:
     import aiohttp
-    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.credentials import AccessToken
 
 log = logging.getLogger("tocsin.azure")
 
@@ -51,10 +51,18 @@ OTHERS_A_MINUTE = 900
 MINUTE_SECONDS = 60.0
 
 
+class Credential(Protocol):
+    """What is asked of an identity."""
+
+    async def get_token(self, *scopes: str) -> AccessToken:
+        """A token for these."""
+        ...
+
+
 class AlertsManagement:
     """Asks one call after the other, as often as it may; the token is that of the app's identity."""
 
-    def __init__(self, endpoint: str, credential: Callable[[], AsyncTokenCredential]) -> None:
+    def __init__(self, endpoint: str, credential: Callable[[], Credential]) -> None:
         """`endpoint` is Azure Resource Manager; at an address of this machine no token is needed."""
         self._endpoint = endpoint.rstrip("/")
         self._credential = credential

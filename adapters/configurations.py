@@ -175,16 +175,20 @@ class Configurations:
         return self._take_own(await self._read_own())
 
     async def _read_own(self) -> OwnConfiguration:
-        file = self._own_file or own_beside(self._file)
+        file = self._find_own()
         return OwnConfiguration(self._own.compat) if file is None else await asyncio.to_thread(read_own, file)
+
+    def _find_own(self) -> Path | None:
+        return self._own_file or own_beside(self._file)
 
     def _take_own(self, own: OwnConfiguration) -> str:
         before, self._own = self._own, replace(own, compat=self._own.compat)
         if own.compat == before.compat:
             return ""
         now = own.compat or "not set"
-        file = self._own_file or own_beside(self._file)
-        return f"compat in {file} is {now} now, and was {before.compat or 'not set'}: the next start heeds it"
+        return (
+            f"compat in {self._find_own()} is {now} now, and was {before.compat or 'not set'}: the next start heeds it"
+        )
 
     async def _wake_all(self, now: datetime) -> None:
         """A tick for each live group: its decision sees the new version and places its alerts anew."""

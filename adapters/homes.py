@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 # A process has one home, and loads no other's adapters.
 if TYPE_CHECKING:
+    from adapters.identity import Identity
     from adapters.live.log import Source
     from adapters.live.narrating import ReceiverOf
     from adapters.messages import Broker
@@ -51,7 +52,7 @@ class Home:
     close: Callable[[], Awaitable[None]]
 
 
-def _sqlite(settings: Settings, clock: Clock) -> Home:
+def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.sqlite.arrivals import SqliteArrivalStore
     from adapters.sqlite.audit import SqliteAuditStore
     from adapters.sqlite.broker import SqliteBroker
@@ -100,7 +101,7 @@ def _sqlite(settings: Settings, clock: Clock) -> Home:
     )
 
 
-def _memory(settings: Settings, clock: Clock) -> Home:
+def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.memory.arrivals import MemoryArrivalStore
     from adapters.memory.audit import MemoryAuditStore
     from adapters.memory.broker import MemoryBroker
@@ -148,7 +149,7 @@ def _memory(settings: Settings, clock: Clock) -> Home:
     )
 
 
-def _azure(settings: Settings, clock: Clock) -> Home:
+def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
     from adapters.cosmos.arrivals import CosmosArrivalStore
     from adapters.cosmos.audit import CosmosAuditStore
     from adapters.cosmos.causality import Causality
@@ -166,14 +167,12 @@ def _azure(settings: Settings, clock: Clock) -> Home:
     from adapters.cosmos.silences import CosmosSilenceStore
     from adapters.cosmos.sources import CosmosSourceStore
     from adapters.cosmos.statistics import CosmosStatisticsStore
-    from adapters.identity import Identity
     from adapters.servicebus.broker import ServiceBusBroker, Store
     from adapters.servicebus.connection import Connection
 
     # At `info` the SDKs write the headers of every request: two lines for each operation, paid for by the gigabyte.
     for name in ("azure", "azure.cosmos", "azure.servicebus", "azure.identity"):
         logging.getLogger(name).setLevel(logging.WARNING)
-    identity = Identity()
     endpoint, key = settings.cosmos_address
     causality = Causality()
     cosmos = Cosmos(endpoint, settings.cosmos_database, lambda: key or identity.get(), causality, Meter())
@@ -209,7 +208,6 @@ def _azure(settings: Settings, clock: Clock) -> Home:
     async def close() -> None:
         await broker.close()
         await cosmos.close()
-        await identity.close()
 
     return Home(
         groups=groups,
@@ -235,5 +233,9 @@ async def _needs_no_projection(document: Mapping[str, Any]) -> None:
     """A home on one machine lists from its own tables."""
 
 
-HOMES: Mapping[str, Callable[[Settings, Clock], Home]] = {"sqlite": _sqlite, "memory": _memory, "azure": _azure}
+HOMES: Mapping[str, Callable[[Settings, Clock, Identity], Home]] = {
+    "sqlite": _sqlite,
+    "memory": _memory,
+    "azure": _azure,
+}
 """By the setting `home`; the clients of each connect when they are first used."""

@@ -210,12 +210,12 @@ class Settings(BaseModel):
     @property
     def tenants(self) -> tuple[str, ...]:
         """Those of `entra_tenants`, in lower case."""
-        return tuple(found.strip().lower() for found in self.entra_tenants.split(",") if found.strip())
+        return _listed(self.entra_tenants.lower())
 
     @property
     def audiences(self) -> tuple[str, ...]:
         """Those of `entra_audience`."""
-        return tuple(found.strip() for found in self.entra_audience.split(",") if found.strip())
+        return _listed(self.entra_audience)
 
     @property
     def trusts_easy_auth(self) -> bool:
@@ -225,7 +225,7 @@ class Settings(BaseModel):
     @cached_property
     def origins(self) -> frozenset[str]:
         """Those of `cors_origins`; a browser sends none with a slash at its end."""
-        return frozenset(origin.strip().rstrip("/").lower() for origin in self.cors_origins.split(",")) - {""}
+        return frozenset(origin.rstrip("/") for origin in _listed(self.cors_origins.lower())) - {""}
 
     def check_web_pubsub(self) -> None:
         """Raises RejectedError when what is set of Web PubSub cannot be meant, naming the variable."""
@@ -255,12 +255,12 @@ class Settings(BaseModel):
     @property
     def reconciled_subscriptions(self) -> tuple[str, ...]:
         """Those of `reconcile_subscriptions`, in lower case."""
-        return tuple(found.strip().lower() for found in self.reconcile_subscriptions.split(",") if found.strip())
+        return _listed(self.reconcile_subscriptions.lower())
 
     @property
     def reconciled_action_groups(self) -> frozenset[str]:
         """Those of `reconcile_action_groups`, in lower case."""
-        return frozenset(found.strip().lower() for found in self.reconcile_action_groups.split(",")) - {""}
+        return frozenset(_listed(self.reconcile_action_groups.lower()))
 
     @property
     def web_pubsub_address(self) -> tuple[str, str]:
@@ -277,6 +277,11 @@ class Settings(BaseModel):
             return self.cosmos_endpoint, ""
         parts = _parts(self.cosmos)
         return parts.get("AccountEndpoint", ""), parts.get("AccountKey", "")
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """What stands between the commas, and is not empty."""
+    return tuple(found.strip() for found in text.split(",") if found.strip())
 
 
 def _parts(connection_string: str) -> dict[str, str]:

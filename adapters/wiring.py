@@ -122,7 +122,8 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     from domain.door import Door
     from domain.limits import Attempts, Limits, Rate
 
-    home = HOMES[settings.home](settings, clock)
+    identity = Identity()
+    home = HOMES[settings.home](settings, clock, identity)
     look_beside(settings.configuration)
     queues = MessageQueues(home.broker)
     keyring = Keyring(
@@ -161,16 +162,15 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         notifiers.prepare()
         _load_rules()
 
-    live = Live(home, settings, clock, configurations)
-    identity = Identity()
+    live = Live(home, settings, clock, configurations, identity)
     fired_alerts = AlertsManagement(settings.reconcile_endpoint, identity.get)
 
     async def close() -> None:
         await live.close()
         await fired_alerts.close()
-        await identity.close()
         await notifiers.close()
         await home.close()
+        await identity.close()
 
     return Ports(
         settings=settings,

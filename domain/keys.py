@@ -28,6 +28,8 @@ USE_IS_NOTED_EVERY = timedelta(hours=1)
 TOKEN = re.compile(r"toc_(?P<id>[0-9a-f]{12})_[A-Za-z0-9_-]{43}", re.ASCII)
 """What a key is shown as: its id, so that it is found by a point read, and 256 random bits in base64url."""
 
+_SECRET = re.compile(r"(toc_[0-9a-f]{12}_)[\w-]+", re.ASCII)
+
 
 class Refusal(StrEnum):
     """Why a key whose secret is right is refused all the same."""
@@ -114,6 +116,11 @@ def key_id_of(token: str) -> str | None:
     """The id that this names; None where it has not the form of a key."""
     match = TOKEN.fullmatch(token)
     return match["id"] if match else None
+
+
+def hide_keys(text: str) -> str:
+    """The text with no more of a key than its id: the address of a source may hold one."""
+    return _SECRET.sub(r"\1…", text)
 
 
 def hash_token(token: str, pepper: bytes) -> str:

@@ -6,6 +6,7 @@ more than a hundred, and each reads the types of all its fields (bench/cold.py).
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,17 +49,21 @@ class Deferred(type):
 
 def model_of(deferred: Deferred) -> type[BaseModel]:
     """The model, made now if it was not yet."""
-    model = deferred._model
-    if model is None:
-        name, bases, namespace, options = deferred._parts
-        real = tuple([model_of(base) if isinstance(base, Deferred) else base for base in bases])
-        model = deferred._model = type(real[0])(name, real, namespace, **options)
-    return model
+    if deferred._model is None:
+        # Long answers are made in threads: two models of one class would not take each other's instances.
+        with _making:
+            if deferred._model is None:
+                name, bases, namespace, options = deferred._parts
+                real = tuple([model_of(base) if isinstance(base, Deferred) else base for base in bases])
+                deferred._model = type(real[0])(name, real, namespace, **options)
+    return deferred._model
 
+
+_making = RLock()
 
 _SHOWN = ("__module__", "__qualname__", "__doc__")
 
 
-@classmethod  # type: ignore[misc]
+@classmethod  # type: ignore[misc]  # it becomes a method of each class that is made
 def _core_schema(cls: Any, _source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
     return handler.generate_schema(model_of(cls))

@@ -50,8 +50,12 @@ async def take_in(message: func.ServiceBusMessage) -> None:
 
 
 async def _take_in_foreign(message: Foreign) -> Sequence[str]:
+    from domain.quoting import quote
+    from domain.sources.definitions import KEY_RULE, key_fault
     from domain.sources.reading import Payload
     from endpoints.sources import take_in_from
 
+    if key_fault(message.key):  # said of the message's property
+        raise RejectedError(f"key: {quote(message.key[:200])} is none: {KEY_RULE}")
     source = ports().configurations.own.sources.find(message.kind, message.key)
     return (await take_in_from(source, Payload(message.body, message.headers))).problems

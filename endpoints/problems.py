@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -31,9 +30,6 @@ from domain.errors import (
 log = logging.getLogger("tocsin.http")
 
 RETRY_AFTER_SECONDS = "5"
-
-_SECRET = re.compile(r"(toc_[0-9a-f]{12}_)[\w-]+", re.ASCII)
-"""An API key, which the address of a source may hold."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Identifies the HTTP request being handled; on every log line and problem."""
@@ -119,7 +115,9 @@ def answer(request: func.HttpRequest, error: Exception) -> func.HttpResponse:
         return reply({"code": error.code, "message": str(error)}, error.status)
     kind = next((kind for type_, kind in _ERRORS if isinstance(error, type_)), None)
     if kind is None:
-        log.exception("%s %s failed", request.method, _SECRET.sub(r"\1…", path_of(request)), exc_info=error)
+        from domain.keys import hide_keys
+
+        log.exception("%s %s failed", request.method, hide_keys(path_of(request)), exc_info=error)
         # A fault of ours, but 503 all the same: senders try again on it, and give up on 500.
         response = refuse(request, UNAVAILABLE, "an unexpected error; it is in the log under this request id")
         response.headers["Retry-After"] = RETRY_AFTER_SECONDS

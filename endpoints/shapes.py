@@ -24,7 +24,7 @@ else:
 class Shape(_Model):
     """What the body of an answer says, or of a request, or a part of it."""
 
-    # Built at the first use: there are forty of them, and an instance that takes alerts in asks for none.
+    # Its schema, too, is built at the first use: not every model that is made is read or shown.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 

@@ -6,11 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from adapters.identity import Identity
-
 if TYPE_CHECKING:
     from adapters.configurations import Configurations
     from adapters.homes import Home
+    from adapters.identity import Identity
     from adapters.live.announcing import Announcer
     from adapters.live.log import Source
     from adapters.live.narrating import Library
@@ -22,12 +21,14 @@ if TYPE_CHECKING:
 class Live:
     """What tells of incidents as they happen: made when first asked for, as most instances never are."""
 
-    def __init__(self, home: Home, settings: Settings, clock: Clock, configurations: Configurations) -> None:
+    def __init__(
+        self, home: Home, settings: Settings, clock: Clock, configurations: Configurations, identity: Identity
+    ) -> None:
         self._home = home
         self._settings = settings
         self._clock = clock
         self._configurations = configurations
-        self._identity = Identity()
+        self._identity = identity
         self.is_ending = False
 
     @cached_property
@@ -96,4 +97,3 @@ class Live:
         for part in ("log", "publisher"):
             if part in made:
                 await made[part].close()
-        await self._identity.close()

@@ -22,12 +22,14 @@ ANY_KEY = ""
 KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 """Stands in an address, in labels and in logs."""
 
+KEY_RULE = "letters, digits, '.', '_' and '-', 100 at most"
+
 
 def key_fault(text: str) -> str | None:
     """Why this cannot be the key of a source; None where it can."""
     if KEY.fullmatch(text):
         return None
-    return f"{quote(text[:200])} is no key: letters, digits, '.', '_' and '-', 100 at most"
+    return f"{quote(text[:200])} is no key: {KEY_RULE}"
 
 
 @dataclass(frozen=True, slots=True)

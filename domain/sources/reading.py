@@ -108,7 +108,7 @@ def remembered[**P](labels_of: Callable[P, Mapping[str, str]]) -> Callable[P, Id
     """
 
     def make(*texts: str) -> Identity:
-        return identify(labels_of(*texts))  # type: ignore[call-arg,arg-type]
+        return identify(labels_of(*texts))  # type: ignore[call-arg,arg-type]  # as many as `find` is called with
 
     kept = lru_cache(maxsize=MOST_REMEMBERED)(make)
 

@@ -34,7 +34,7 @@ async def azure(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AlertsManageme
 
 @pytest.fixture
 async def client(azure: AlertsManagementStandIn) -> AsyncIterator[AlertsManagement]:
-    client = AlertsManagement(azure.url, Credential)  # type: ignore[arg-type]
+    client = AlertsManagement(azure.url, Credential)
     yield client
     await client.close()
 
@@ -175,7 +175,7 @@ async def test_an_alert_that_says_nothing_of_itself_costs_the_others_nothing(
 
 
 async def test_nobody_there_is_unavailable(azure: AlertsManagementStandIn) -> None:
-    client = AlertsManagement("http://127.0.0.1:1", Credential)  # type: ignore[arg-type]
+    client = AlertsManagement("http://127.0.0.1:1", Credential)
     with pytest.raises(UnavailableError, match="did not answer"):
         await client.list_fired(SUBSCRIPTION, NOON - HOUR, NOON)
     await client.close()
@@ -200,7 +200,7 @@ async def test_an_identity_is_asked_for_a_token(monkeypatch: pytest.MonkeyPatch)
             raise ClientAuthenticationError("no")
 
     monkeypatch.setattr(alerts_management, "ATTEMPTS", 1)
-    client = AlertsManagement("https://management.azure.com", Refusing)  # type: ignore[arg-type]
+    client = AlertsManagement("https://management.azure.com", Refusing)
     with pytest.raises(UnavailableError, match="no token for Azure Resource Manager: ClientAuthenticationError"):
         await client.list_fired(SUBSCRIPTION, NOON - HOUR, NOON)
     assert asked == ["https://management.azure.com/.default"]

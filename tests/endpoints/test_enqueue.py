@@ -66,7 +66,7 @@ async def incidents() -> list[Any]:
 
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(10):
-        while not await holds():  # noqa: ASYNC110
+        while not await holds():  # noqa: ASYNC110  the store has no event for it
             await asyncio.sleep(0.01)
 
 

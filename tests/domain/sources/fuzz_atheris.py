@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]
+import atheris  # type: ignore[import-not-found, import-untyped, unused-ignore]  # it is brought by whoever runs this
 
 with atheris.instrument_imports(include=["domain"]):
     from domain.sources.registry import KINDS, reader_of
