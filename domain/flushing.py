@@ -1,13 +1,13 @@
-"""Flush: what a group does when it falls due, and what the result of a delivery changes."""
+"""Flush: what a group does when it falls due."""
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from domain.alerts import END_OF_TIME, TOMBSTONE_RETENTION, later
+from domain.alerts import TOMBSTONE_RETENTION
 from domain.configuration import Integration
 from domain.groups import Member, ReasonCode
 from domain.inhibition import InhibitRule, Source, SourceKey
@@ -20,7 +20,6 @@ from domain.notifications import (
     NotificationLog,
     NotificationReason,
     Pending,
-    Settled,
     ToldAlert,
     display_order,
     news,
@@ -28,55 +27,17 @@ from domain.notifications import (
     unpack,
 )
 from domain.routing import group_key
+from domain.scheduling import schedule
+from domain.settling import drop, give_up, has_heard, is_unsure
 from domain.silences import Silence
-from domain.withholding import believed_firing, droppable, end_in_time, is_in_hand, plan_repeat, withheld
+from domain.withholding import droppable, end_in_time, is_in_hand, plan_repeat, withheld
 from domain.working import INSTANT, Working
 
 SHORTEST_DEADLINE = timedelta(seconds=10)
 """A delivery has at least this long, however short the group's interval is (TM-5)."""
 
-DOUBT = timedelta(minutes=15)
-"""So long after its deadline a result may still come: its message is delivered again until it was recorded."""
-
-MOST_UNSURE = 4
-
 ALERTS_PER_NOTIFICATION = 1000
 """More are counted in `truncatedAlerts`; no cap under strict compatibility (rule 13)."""
-
-
-def grid_after(anchor: datetime, interval: timedelta, instant: datetime) -> datetime:
-    """The first point of the grid `anchor + k × interval`, k ≥ 1, that is not before `instant` (TM-2)."""
-    steps = -((anchor - instant) // interval)
-    return later(anchor, max(steps, 1) * interval)
-
-
-def schedule(work: Working, since: datetime) -> None:
-    """Set when the group next falls due, looking forward from `since` (rule 9).
-
-    While anything is undecided, unsettled or muted that is the next grid point; otherwise the first one at which a
-    lease may have ended or a repeat falls due.  Before the first flush nothing moves it (TM-1).
-    """
-    if work.present == 0 and not work.pending:
-        work.next_due_at = work.flushed_at = work.earliest_end = work.repeat_at = None
-        # The tick under way will find nothing and write nothing, so who comes next must not rely on it.
-        work.armed_at = None
-        work.has_news = work.has_muted = work.is_flush_failed = False
-        return
-    if work.flushed_at is None:
-        return
-    interval = work.route.group_interval
-    if work.has_news or work.has_muted or work.pending or work.is_flush_failed:
-        point = grid_after(work.flushed_at, interval, since)
-        if work.next_due_at is None or not work.flushed_at < work.next_due_at <= point:
-            work.next_due_at = point
-        return
-    causes = [work.repeat_at + INSTANT] if work.repeat_at else []
-    if work.earliest_end is not None:
-        causes.append(work.earliest_end)
-    if work.response is not None:
-        causes += work.response.ends
-    point = grid_after(work.flushed_at, interval, max(min(causes), since)) if causes else END_OF_TIME
-    work.next_due_at = point if point < END_OF_TIME else None
 
 
 def flush(work: Working, at: datetime) -> None:
@@ -100,115 +61,12 @@ def flush(work: Working, at: datetime) -> None:
     work.is_flushed = True
     work.present_at_most = len(firing) + len(resolved)
     work.has_news = _notify(work, firing, resolved, muted, at)
-    work.is_flush_failed = _is_unsure(work, at)
+    work.is_flush_failed = is_unsure(work, at)
     if not work.pending and not work.is_flush_failed:
         drop(work, droppable(work, resolved))
     work.earliest_end = min((work.lease_end(member) for member in firing), default=None)
     plan_repeat(work)
     schedule(work, at + INSTANT)
-
-
-def settle(work: Working, result: Settled) -> None:
-    """Fold the result of a delivery: only now the log changes and what resolved is dropped (rule 10, TM-4)."""
-    log = work.logs.get(result.integration)
-    pending = log.pending if log else None
-    if log is None or pending is None or pending.delivery_id != result.delivery_id:
-        is_doubted = log is not None and _settle_late(work, log, result)
-        if is_doubted or (result.is_delivered and (log is None or log.sent_at != result.settled_at)):
-            work.say(ReasonCode.LATE, result.detail, integration=result.integration)
-        return
-    work.pending = tuple(number for number in work.pending if number != result.integration)
-    if result.is_delivered:
-        work.delivered += 1
-        work.put_log(
-            NotificationLog(
-                result.integration,
-                result.settled_at,
-                firing=pending.firing,
-                resolved=pending.resolved,
-                told_as=log.told_as,
-                moved=pack(unpack(log.moved) & unpack(pending.firing)),
-                moved_at=log.moved_at,
-                void=pending.void,
-                # What was told once more is known, whenever the first result comes.
-                unsure=tuple(one for one in log.unsure if (one.firing, one.resolved) != _content(pending)),
-            )
-        )
-        work.say(ReasonCode.DELIVERED, result.detail, integration=result.integration)
-    else:
-        work.failed += 1
-        work.is_flush_failed = True
-        log = replace(log, pending=None)
-        is_doubtful = result.is_unsure and not work.situation.is_strict
-        work.put_log(_doubt(log, pending, result.settled_at) if is_doubtful else log)
-        work.say(ReasonCode.FAILED, result.detail, integration=result.integration)
-    if (over := pending.over) and not work.pending and not work.is_flush_failed:
-        told = (work.member(fingerprint) for fingerprint in over - believed_firing(work))
-        drop(work, [member for member in told if member and not member.is_firing and member.dropped_at is None])
-    plan_repeat(work)
-    # A flush that is due already is not put off: its tick is late, or on its way.
-    schedule(work, min(work.now, work.next_due_at or work.now))
-
-
-def _settle_late(work: Working, log: NotificationLog, result: Settled) -> bool:
-    """Fold what became of a delivery that was given up: whoever heard of it was told that, perhaps as the last word.
-
-    False where nobody waits for it any more.
-    """
-    given_up = next((one for one in log.unsure if one.delivery_id == result.delivery_id), None)
-    if given_up is None:
-        return False
-    log = replace(log, unsure=tuple(one for one in log.unsure if one is not given_up))
-    is_heard = result.is_delivered or result.is_unsure
-    work.put_log(_doubt(log, given_up, result.settled_at) if is_heard else log)
-    return True
-
-
-def _doubt(log: NotificationLog, told: Pending, at: datetime) -> NotificationLog:
-    """The log of one who has heard, or may have heard, of this besides what the log says; who knows in which order.
-
-    Where both differ, each alert is told anew that fires, and told to be over that does not: a page too many where
-    nobody can know, but none too few.
-    """
-    believed, heard = unpack(log.firing), unpack(told.firing)
-    return replace(
-        log,
-        sent_at=log.sent_at or at,
-        firing=pack(believed | heard),
-        resolved=pack(unpack(log.resolved) & unpack(told.resolved) if log.sent_at else unpack(told.resolved)),
-        void=pack(unpack(log.void) | believed ^ heard),
-    )
-
-
-def _content(pending: Pending) -> tuple[bytes, bytes]:
-    return pending.firing, pending.resolved
-
-
-def _is_unsure(work: Working, at: datetime) -> bool:
-    """Whether the result of a delivery that was given up may still come; the group is looked at again until then."""
-    for log in list(work.logs.values()):
-        if over := [one for one in log.unsure if one.deadline + DOUBT < at]:
-            work.put_log(replace(log, unsure=tuple(one for one in log.unsure if one not in over)))
-    return any(log.unsure for log in work.logs.values())
-
-
-def drop(work: Working, members: Sequence[Member]) -> None:
-    """Leave tombstones of these present, resolved members: who was told that they fire knows the end too (TM-4)."""
-    for member in members:
-        work.put(replace(member, dropped_at=work.now))
-    work.present -= len(members)
-    if members:
-        names = work.receiver.integration_names
-        unaware = ", ".join([name for number, name in enumerate(names) if not _has_heard(work, number)])
-        work.say(ReasonCode.DROPPED, unaware, fingerprints=sorted(member.alert.fingerprint for member in members))
-
-
-def _has_heard(work: Working, integration: int) -> bool:
-    """Whether the integration was told anything at all since the incident began."""
-    log = work.logs.get(integration)
-    if log is None or log.sent_at is None:
-        return False
-    return work.incident is None or log.sent_at >= work.incident.opened_at
 
 
 def _look(work: Working, at: datetime) -> tuple[list[Member], list[Member]]:
@@ -345,7 +203,7 @@ def _notify(
             collected_at=_collected_at(work, log, at),
         )
         if why is None:
-            is_known = _has_heard(work, number) and log is not None and _knows(log, resolved_names)
+            is_known = has_heard(work, number) and log is not None and _knows(log, resolved_names)
             is_untold = bool(resolved) and not firing and not is_known
             work.say(ReasonCode.NEVER_TOLD if is_untold else ReasonCode.NO_NEWS, integration=number)
         elif (holding := withheld(work, why, log, firing_names)) is not None:
@@ -416,11 +274,7 @@ def _is_under_way(work: Working, number: int, at: datetime) -> bool:
         # Like Alertmanager, which takes no tick while a flush runs (TM-5): a second try now would page twice.
         work.say(ReasonCode.UNSETTLED, log.pending.delivery_id, integration=number)
         return True
-    work.superseded += 1
-    work.say(ReasonCode.SUPERSEDED, log.pending.delivery_id, integration=number)
-    # Alertmanager forgets what it was told too late, or not at all.
-    unsure = () if work.situation.is_strict else (*log.unsure, log.pending)[-MOST_UNSURE:]
-    work.put_log(replace(log, pending=None, unsure=unsure))
+    give_up(work, log, log.pending)
     return False
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from domain.alerts import TOMBSTONE_RETENTION, Alert, combine, later
-from domain.flushing import flush, schedule, settle
+from domain.flushing import flush
 from domain.groups import (
     NO_NEWS,
     Decision,
@@ -23,6 +23,8 @@ from domain.lifecycle import Responded
 from domain.notifications import Settled
 from domain.rerouting import route_anew
 from domain.routing import GroupAddress
+from domain.scheduling import schedule
+from domain.settling import settle
 from domain.situations import Situation
 from domain.withholding import begin_anew, take_response, wants_logs
 from domain.working import INSTANT, Working

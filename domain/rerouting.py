@@ -6,7 +6,6 @@ from dataclasses import replace
 from datetime import timedelta
 
 from domain.alerts import TOMBSTONE_RETENTION, Alert, later
-from domain.flushing import schedule
 from domain.groups import GroupEvents, Member, ReasonCode, Reported
 from domain.labels import Fingerprint
 from domain.notifications import (
@@ -21,6 +20,7 @@ from domain.notifications import (
     unpack,
 )
 from domain.routing import GroupAddress, GroupId
+from domain.scheduling import schedule
 from domain.working import INSTANT, Working
 
 FAREWELL_DEADLINE = timedelta(minutes=5)

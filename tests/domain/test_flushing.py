@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from domain.flushing import ALERTS_PER_NOTIFICATION, grid_after
+from domain.flushing import ALERTS_PER_NOTIFICATION
 from domain.groups import Reason, ReasonCode, Tally, Tick
+from domain.scheduling import grid_after
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert
 from tests.domain.story import FAILS, HANGS, LOST, OK, Answer, Story, Timing, configuration, never, shifted, twice
 
