@@ -11,8 +11,9 @@
   are its copies of alerts; a *tombstone* is a dropped member that can still be merged.
 - *Event*: what happens to a group: *reported*, a *tick*, *woken*, *settled*, *responded*. To *fold* one in is to make a
   *decision* about it (`incidents.decide`), with a *reason* for everything that is done or left.
-- *Flush* (`flushing`): a group looks at its members on its *grid* of group intervals (`scheduling`). What an integration must hear
-  becomes a *delivery* (`notifications`), which is *pending* until it is *settled* or *superseded*.
+- *Flush* (`flushing`): a group looks at its members on its *grid* of group intervals (`scheduling`). What an
+  integration must hear becomes a *delivery* (`notifications`), which is *pending* until it is *settled* (`settling`) or
+  *superseded*.
 - *Occurrence*, *incident*: from when an alert begins to fire until it is seen resolved; the same of a whole group.
 - *Lifecycle* (`lifecycle`): what people do about an incident, *acknowledge*, *snooze*, *resolve* and so on; each is a
   *response*, an event of its group. What is not told because of one is *withheld* (`withholding`).

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from domain.errors import RejectedError
-from domain.sources.redaction import MOST_PATHS, parse_path
+from domain.sources.paths import parse_path
+from domain.sources.redaction import MOST_PATHS
 from domain.yaml_document import Field
 
 

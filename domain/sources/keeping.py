@@ -15,7 +15,8 @@ from domain.errors import RejectedError
 from domain.labels import Fingerprint
 from domain.sources.definitions import Source
 from domain.sources.reading import Payload, Reading
-from domain.sources.redaction import MASK, is_secret, redact, scrub, scrub_labels
+from domain.sources.redaction import MASK, redact, scrub, scrub_labels
+from domain.sources.secret_names import is_secret
 from domain.values import value
 
 MOST_BODY_BYTES = 128 * 1024

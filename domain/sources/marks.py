@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from domain.sources.redaction import MASK
+from domain.sources.secret_names import name_parts
 
 MOST_VALUES = 2000
 """Of one payload; what comes behind is not looked at."""
@@ -28,7 +29,6 @@ _OF_THINGS = frozenset({"id", "ids", "name", "names", "address", "uri", "url", "
 _HOLDERS = frozenset({"dimensions", "labels", "tags", "scope", "scopes", "attributes", "groupingvalues"})
 """Whatever stands in these tells things apart."""
 
-_NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 _PAIR_NAMES, _PAIR_VALUES = ("name", "Name", "key", "Key"), ("value", "Value", "val")
 _TAG = re.compile(r"([A-Za-z][\w.-]{0,60})[:=]([^,;\s]{1,200})")
 
@@ -44,7 +44,7 @@ _MADE_UP = re.compile(
 @lru_cache(maxsize=4096)
 def is_mark(name: str) -> bool:
     """Whether a value of this name says which thing it is about: `hostName`, `targetResourceIDs`."""
-    parts = [part.lower() for part in _NAME_PARTS.findall(name[:200].replace("IDs", "Ids"))]
+    parts = name_parts(name.replace("IDs", "Ids"))
     if not parts:
         return False
     last = parts[-1].removesuffix("s") if parts[-1] not in _THINGS else parts[-1]

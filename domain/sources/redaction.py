@@ -9,47 +9,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
-from itertools import pairwise
 
 import re2
 
-from domain.errors import RejectedError
-from domain.quoting import quote
+from domain.sources.paths import LONGEST_PATH, State, enter, parse_path, states_of
+from domain.sources.secret_names import LONGEST_NAME, is_secret
 
 MASK = "[redacted]"
 
 MOST_PATHS = 50
-LONGEST_PATH = 500
 MASKED_NAMED = 20
 """So many of the places that were masked are told."""
 
 DEEPEST_TEXT = 4
 """Texts that hold JSON which holds texts that hold JSON are looked into so deep; SNS has two."""
-
-LONGEST_NAME = 200
-
-_WORDS = frozenset(
-    {"password", "passwd", "passphrase", "pwd", "secret", "token", "authorization", "credential", "credentials"}
-    | {"cookie", "jwt", "bearer", "sig"}
-)
-_KEYS = frozenset(
-    {"api", "access", "account", "encryption", "integration", "license", "master", "private", "routing", "secret"}
-    | {"service", "shared", "signing", "subscription"}
-)
-"""With `key` behind them."""
-_PAIRS = frozenset([(word, "key") for word in _KEYS] + [("connection", "string"), ("auth", "header")])
-_ENDINGS = ("password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "accountkey", "sharedkey")
-_HARMLESS = frozenset(
-    {"name", "names", "namespace", "count", "type", "kind", "age", "length", "size", "expiry", "expires", "expiration"}
-    | {"expired", "expire", "days", "seconds", "policy", "rotation", "limit", "limits", "used", "usage", "total"}
-    | {"rate", "errors", "failures", "failed", "version", "status", "state", "at"}
-)
-"""What ends a name that is about a secret and holds none: `secret_name`, `token_count`."""
-
-_NAME_PARTS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
 
 
 def _fast(pattern: str) -> re2._Regexp:
@@ -71,87 +46,6 @@ _SUSPICIOUS = _fast(
 _ASSIGNED = re.compile(r"([A-Za-z0-9_.%-]{1,64})(=)([^\s&;,\"'<>\\]+)")
 _USERINFO = re.compile(r"(://)([^/\s\"'@:]{0,200}:[^/\s\"'@]{1,200})(?=@)")
 _SCHEME = re.compile(r"\b((?:bearer|basic)[ ]+)([A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
-
-
-@lru_cache(maxsize=4096)
-def is_secret(name: str) -> bool:
-    """Whether a value of this name is one that nobody but its owner should have: `dbPassword`, `x-api-key`."""
-    parts = [part.lower() for part in _NAME_PARTS.findall(name[:LONGEST_NAME])]
-    if not parts or (len(parts) > 1 and parts[-1] in _HARMLESS):
-        return False
-    if not _WORDS.isdisjoint(parts) or not _PAIRS.isdisjoint(pairwise(parts)):
-        return True
-    return any(part.endswith(_ENDINGS) for part in parts) or "".join(parts).endswith(_ENDINGS)
-
-
-# --- paths ----------------------------------------------------------------------------------------------------------
-
-type Step = str | int | None
-"""The name of a member, the place in a list, or None for any of both."""
-
-type Path = tuple[tuple[Step, bool], ...]
-"""Each step, and whether any number of others may come before it (`..`)."""
-
-_STEP = re.compile(
-    r"""(?P<deep>\.\.)?(?:
-        (?P<dot>\.)?(?:(?P<star>\*)|(?P<name>[^\s.\[\]*'"]+))
-      | \[(?:(?P<any>\*)|(?P<place>\d{1,6})|'(?P<single>[^']+)'|"(?P<double>[^"]+)")\])""",
-    re.VERBOSE,
-)
-
-
-@lru_cache(maxsize=1024)
-def parse_path(text: str) -> Path:
-    """The steps of a path such as `$.alerts[*].labels.password`, `$['a b'].c` or `$..password`.
-
-    Raises:
-        RejectedError: It is none; the message says how one looks.
-    """
-    example = "expected a path such as $.alerts[*].labels.password or $..password"
-    if len(text) > LONGEST_PATH or not text.startswith("$"):
-        raise RejectedError(f"{quote(text[:100])}: {example}")
-    place, steps = 1, list[tuple[Step, bool]]()
-    while place < len(text):
-        match = _STEP.match(text, place)
-        is_deep = bool(match and match["deep"])
-        has_dot = bool(match and match["dot"])
-        is_named = bool(match and (match["star"] or match["name"]))
-        if match is None or (is_named and is_deep == has_dot):
-            raise RejectedError(f"{quote(text[:100])}, at {quote(text[place : place + 20])}: {example}")
-        steps.append((_step(match), is_deep))
-        place = match.end()
-    if not steps:
-        raise RejectedError(f"{quote(text)} is the whole payload: set TOCSIN_RAW_RETENTION_HOURS to 0 to keep none")
-    return tuple(steps)
-
-
-def _step(match: re.Match[str]) -> Step:
-    if match["star"] or match["any"]:
-        return None
-    return int(match["place"]) if match["place"] else match["name"] or match["single"] or match["double"]
-
-
-type _State = tuple[Path, int]
-
-
-def _begin(paths: Iterable[Path]) -> frozenset[_State]:
-    return frozenset((path, 0) for path in paths)
-
-
-def _enter(states: frozenset[_State], step: str | int) -> tuple[frozenset[_State], bool]:
-    """Where the paths stand one step further on, and whether one of them ends there."""
-    found: set[_State] = set()
-    is_end = False
-    for path, place in states:
-        wanted, is_deep = path[place]
-        if is_deep:
-            found.add((path, place))
-        if wanted is None or wanted == step:
-            if place + 1 == len(path):
-                is_end = True
-            else:
-                found.add((path, place + 1))
-    return frozenset(found), is_end
 
 
 # --- bodies ---------------------------------------------------------------------------------------------------------
@@ -181,7 +75,7 @@ def redact(text: str, paths: Sequence[str] = ()) -> Redacted:
     if not parsed and not _SUSPICIOUS.search(text):
         return Redacted(text)
     found = _Findings()
-    changed = _redact(text, _begin(parsed), "$", found, 0)
+    changed = _redact(text, states_of(parsed), "$", found, 0)
     return Redacted(changed, tuple(found.masked), frozenset(found.secrets))
 
 
@@ -196,7 +90,7 @@ class _Findings:
             self.masked.append(place[:LONGEST_PATH])
 
 
-def _redact(text: str, states: frozenset[_State], place: str, found: _Findings, depth: int) -> str:
+def _redact(text: str, states: frozenset[State], place: str, found: _Findings, depth: int) -> str:
     if text.lstrip("\ufeff \t\r\n")[:1] not in ("{", "["):
         return _mask_in_text(text, place, found)
     pieces: list[str] = []
@@ -244,7 +138,7 @@ class _Frame:
     """One object or array that is open."""
 
     is_object: bool
-    states: frozenset[_State]
+    states: frozenset[State]
     place: str
     step: str | int = 0
     """The name of the member that is being read, or the place in the array."""
@@ -259,7 +153,7 @@ class _Frame:
 class _Scan:
     """One walk over the tokens of a text that begins as JSON; keeps no tree, so no depth is too deep for it."""
 
-    def __init__(self, text: str, states: frozenset[_State], place: str, found: _Findings, depth: int) -> None:
+    def __init__(self, text: str, states: frozenset[State], place: str, found: _Findings, depth: int) -> None:
         self._text = text
         self._frame = _Frame(False, states, place)
         self._found = found
@@ -314,7 +208,7 @@ class _Scan:
         states, place, is_masked = outer.states, outer.place, False
         if self._stack or outer.is_object:
             if states:
-                states, is_masked = _enter(states, outer.step)
+                states, is_masked = enter(states, outer.step)
             place = _join(outer)
             # `authorization` with an object is Azure's word for who may what.
             is_masked = is_masked or (self._is_secret(outer) and outer.step != "authorization")
@@ -337,7 +231,7 @@ class _Scan:
 
     def _value(self, token: str, begin: int, end: int, *, is_suspicious: bool) -> None:
         frame = self._frame
-        states, is_masked = _enter(frame.states, frame.step) if frame.states else (frozenset[_State](), False)
+        states, is_masked = enter(frame.states, frame.step) if frame.states else (frozenset[State](), False)
         is_text = token.startswith('"')
         is_naming = frame.step in _NAMING if frame.is_object else frame.step == 0
         if is_text and is_suspicious and is_naming and is_secret(_plain(token)):
@@ -352,7 +246,7 @@ class _Scan:
         if frame.step in _NAMED:
             frame.values.append((begin, end, _join(frame)))
 
-    def _look_into(self, token: str, begin: int, end: int, states: frozenset[_State]) -> None:
+    def _look_into(self, token: str, begin: int, end: int, states: frozenset[State]) -> None:
         """A text may hold JSON, or a URL with a password."""
         before, place = _plain(token), _join(self._frame)
         if self._depth < DEEPEST_TEXT:

@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.errors import RejectedError
-from domain.sources.redaction import MASK, is_secret, parse_path, redact, scrub, scrub_labels
+from domain.sources.paths import parse_path
+from domain.sources.redaction import MASK, redact, scrub, scrub_labels
+from domain.sources.secret_names import is_secret
 
 SECRET = "hunter2!"
 NESTED = {"Message": json.dumps({"AlarmName": "x", "secret": SECRET})}
