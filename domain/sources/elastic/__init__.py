@@ -27,25 +27,22 @@ says that its condition is met: those fire for the source's time to live, by def
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from domain.alerts import Alert
-from domain.errors import RejectedError, UnreadableError
 from domain.labels import Labels
 from domain.sources.bodies import (
     check_count,
     first_of,
     instant_of,
     outcome,
-    parse_json,
-    plain,
     put_own,
     valid_names,
 )
+from domain.sources.elastic.fields import Fields
+from domain.sources.elastic.shapes import Entry, entries_of
 from domain.sources.reading import (
     LONGEST_REMEMBERED,
     TIME_TO_LIVE,
@@ -82,8 +79,6 @@ _OWN = frozenset(
     {"alertname", "source", "source_key", "severity", "rule_id", "alert_id", "space", "host", "user", "source_ip"}
     | {"watch_id"}
 )
-_BETWEEN = " \t\r\n,"
-_GAP = re.compile(f"[{_BETWEEN}]*")
 
 
 def read(payload: Payload, reception: Reception) -> Reading:
@@ -92,7 +87,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
     Raises:
         RejectedError: It is none of them, or not one alert in it says which it is.
     """
-    found = list(_entries(_values(payload.body)))
+    found = list(entries_of(payload.body))
     check_count(len(found))
     alerts: list[Alert] = []
     problems: list[str] = []
@@ -104,195 +99,7 @@ def read(payload: Payload, reception: Reception) -> Reading:
     return outcome(alerts, problems)
 
 
-class _Fields:
-    """One JSON object whose fields may be nested, dotted, or both."""
-
-    __slots__ = ("_dotted", "_nested", "_object")
-
-    def __init__(self, value: Mapping[str, Any]) -> None:
-        self._object = value
-        self._nested = tuple([f"{name}." for name, inner in value.items() if isinstance(inner, dict)])
-        self._dotted = [name for name in value if "." in name]
-
-    def __call__(self, path: str) -> Any:
-        """What stands at the path, or None."""
-        found = self._object.get(path)
-        return self._within(path) if found is None and path.startswith(self._nested) else found
-
-    def text(self, *paths: str) -> str:
-        """The first text or number that stands at one of the paths; of a list, its first."""
-        for path in paths:
-            value = self._object.get(path)
-            if value is None and path.startswith(self._nested):
-                value = self._within(path)
-            if value is not None and (text := value.strip() if isinstance(value, str) else _text(value)):
-                return text
-        return ""
-
-    def texts(self, name: str) -> dict[str, str]:
-        """The `text` of each field of the object that has this name."""
-        inner = self._object.get(name)
-        found = {}
-        if isinstance(inner, dict):
-            found = {key: value.strip() if isinstance(value, str) else _text(value) for key, value in inner.items()}
-        for key in self._dotted:
-            if key.startswith(f"{name}."):
-                found[key[len(name) + 1 :]] = _text(self._object[key])
-        return found
-
-    def _within(self, path: str) -> Any:
-        if not self._dotted:  # as mostly
-            name, _, rest = path.partition(".")
-            inner = self._object[name]
-            if rest in inner:
-                return inner[rest]
-        return _find(self._object, path)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, str):
-        return value.strip()
-    if isinstance(value, list) and value:
-        value = value[0]
-    return plain(value)
-
-
-def _find(value: Any, path: str) -> Any:
-    """Dotted names are tried from the longest: `kibana.alert` may hold `rule.name`."""
-    if not isinstance(value, dict):
-        return None
-    if path in value:
-        return value[path]
-    at = path.rfind(".")
-    while at > 0:
-        inner = value.get(path[:at])
-        if inner is not None:
-            found = _find(inner, path[at + 1 :])
-            if found is not None:
-                return found
-        at = path.rfind(".", 0, at)
-    return None
-
-
-# --- which shape ----------------------------------------------------------------------------------------------------
-
-
-def _values(body: bytes) -> list[Any]:
-    """The JSON values of the body: one, or several objects after each other."""
-    try:
-        return [parse_json(body)]
-    except UnreadableError as error:
-        values = _split(body)
-        if len(values) < 2:
-            raise error from None
-        return values
-
-
-def _split(body: bytes) -> list[Any]:
-    """The values that stand after each other, or what is before the first that cannot be read: then less than two."""
-    decoder = json.JSONDecoder()
-    values: list[Any] = []
-    try:
-        text = body.decode("utf-8").strip(_BETWEEN)
-        at = 0
-        while at < len(text):
-            _, after = decoder.raw_decode(text, at)
-            # Read again: what a strict reader refuses (lone surrogates) may not pass here either.
-            values.append(parse_json(text[at:after].encode()))
-            check_count(len(values))
-            at = _GAP.match(text, after).end()  # type: ignore[union-attr]  # it matches the empty text
-    except (ValueError, RecursionError, UnreadableError):
-        return []
-    return values
-
-
-def _entries(values: list[Any]) -> Iterator[tuple[str, _Fields, str]]:
-    """The shape, the object and the status that its place tells, of each alert in the values."""
-    for value in values:
-        if isinstance(value, list):
-            check_count(len(value))
-            for element in value:
-                yield _entry(element)
-            continue
-        if isinstance(value, dict):
-            value = _unwrapped(value)
-            listed = value.get("alerts")
-            if isinstance(listed, list):
-                check_count(len(listed))
-                for element in listed:
-                    yield _entry(element)
-                continue
-            if isinstance(listed, dict) and not listed.keys().isdisjoint(_SUMMARY):
-                yield from _summary(value, listed)
-                continue
-        yield _entry(value)
-
-
-_SUMMARY = ("new", "ongoing", "recovered")
-
-
-def _summary(value: dict[str, Any], listed: dict[str, Any]) -> Iterator[tuple[str, _Fields, str]]:
-    rule = value.get("rule")
-    for name in _SUMMARY:
-        part = _opened(listed.get(name))
-        documents = _opened(part.get("data")) if isinstance(part, dict) else part
-        if not isinstance(documents, list):
-            continue
-        check_count(len(documents))
-        for document in documents:
-            if isinstance(document, dict):
-                # The documents of a summary leave the rule to the rule's own variables.
-                yield "document", _Fields({"rule": _opened(rule), **document}), name
-            else:
-                yield "none", _Fields({}), ""
-
-
-def _unwrapped(value: dict[str, Any]) -> dict[str, Any]:
-    """A rule's action without `webhook_body` and its `…_info` texts, which are JSON."""
-    if value.keys().isdisjoint(_WRAPPINGS) and str not in {type(value.get(name)) for name in _PARTS}:
-        return value
-    inner = _opened(value.get("webhook_body", value))
-    if not isinstance(inner, dict):
-        return value
-    result = dict(inner)
-    for name in _PARTS:
-        found = inner.get(name, inner.get(f"{name}_info"))
-        if found is not None:
-            result[name] = _opened(found)
-    return result
-
-
-_PARTS = ("rule", "alert", "context", "alerts")
-_WRAPPINGS = frozenset({"webhook_body", *(f"{name}_info" for name in _PARTS)})
-
-
-def _opened(value: Any) -> Any:
-    """The object or list in a text that is JSON; anything else as it is."""
-    if not isinstance(value, str) or value[:1] not in ("{", "["):
-        return value
-    try:
-        return parse_json(value.encode("utf-8"))
-    except RejectedError:
-        return value
-
-
-def _entry(value: Any) -> tuple[str, _Fields, str]:
-    if not isinstance(value, dict):
-        return "none", _Fields({}), ""
-    watch = _opened(value.get("ctx", value.get("payload")))
-    if isinstance(watch, dict) and "watch_id" in watch:
-        return "watch", _Fields(watch), plain(value.get("status"))
-    if "watch_id" in value:
-        return "watch", _Fields(value), plain(value.get("status"))
-    fields = _Fields(value)
-    if fields("kibana.alert") is not None or fields.text("kibana.alert.rule.uuid", "kibana.alert.uuid"):
-        return "document", fields, ""
-    if fields.text("rule.id", "rule.name"):
-        return "action", fields, plain(value.get("status"))
-    return "none", fields, ""
-
-
-def _read_one(entry: tuple[str, _Fields, str], reception: Reception) -> Alert:
+def _read_one(entry: Entry, reception: Reception) -> Alert:
     shape, fields, status = entry
     match shape:
         case "action":
@@ -308,7 +115,7 @@ def _read_one(entry: tuple[str, _Fields, str], reception: Reception) -> Alert:
 # --- a rule's action ------------------------------------------------------------------------------------------------
 
 
-def _read_action(fields: _Fields, status: str, reception: Reception) -> Alert:
+def _read_action(fields: Fields, status: str, reception: Reception) -> Alert:
     of_rule, of_alert, context = fields.texts("rule").get, fields.texts("alert").get, fields.texts("context").get
     rule, alert = of_rule("id"), of_alert("id") or of_alert("uuid")
     if not rule or not alert:
@@ -349,7 +156,7 @@ def _read_action(fields: _Fields, status: str, reception: Reception) -> Alert:
 # --- an alert document ----------------------------------------------------------------------------------------------
 
 
-def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
+def _read_document(fields: Fields, status: str, reception: Reception) -> Alert:
     rule = fields.text("kibana.alert.rule.uuid", "rule.id")
     if not rule:
         raise ValueError("kibana.alert.rule.uuid is expected: without it no two rules can be told apart")
@@ -409,7 +216,7 @@ def _read_document(fields: _Fields, status: str, reception: Reception) -> Alert:
 # --- a watch --------------------------------------------------------------------------------------------------------
 
 
-def _read_watch(fields: _Fields, status: str, reception: Reception) -> Alert:
+def _read_watch(fields: Fields, status: str, reception: Reception) -> Alert:
     watch = fields.text("watch_id")
     if not watch:
         raise ValueError("watch_id is expected")
