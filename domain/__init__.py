@@ -17,6 +17,8 @@
 - *Occurrence*, *incident*: from when an alert begins to fire until it is seen resolved; the same of a whole group.
 - *Lifecycle* (`lifecycle`): what people do about an incident, *acknowledge*, *snooze*, *resolve* and so on; each is a
   *response*, an event of its group. What is not told because of one is *withheld* (`withholding`).
+- *Triage* (`triage`): the first look at an incident. A *question* gathers what is known of it; the *finding* that
+  answers says where it may come from, each *claim* with the *evidence* it rests on, and is acted on by nobody.
 - *Situation* (`situations`): the rules in force and whatever else lies outside the group, gathered before the decision.
 - *Muted*: not told because of an *inhibition* (a rule's), a *silence* (a person's, `silences`) or an interval.
 

@@ -238,4 +238,9 @@ _RANKS: Mapping[str, int] = {
 
 def highest_severity(severities: Iterable[str]) -> str:
     """The highest of these words, as it is written; of those that nobody knows the last one by the alphabet."""
-    return max(severities, key=lambda word: (_RANKS.get(word.strip().lower(), -1), word), default="")
+    return max(severities, key=lambda word: (severity_rank(word), word), default="")
+
+
+def severity_rank(word: str) -> int:
+    """How high a word stands, from 0 for `none` to 6 for `page`; -1 for one that nobody knows."""
+    return _RANKS.get(word.strip().lower(), -1)

@@ -1,0 +1,408 @@
+"""First look: what rules alone can say about an incident, every sentence with the evidence that it rests on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from domain.explaining import clock
+from domain.groups import Incident, ReasonCode
+from domain.labels import Fingerprint
+from domain.lifecycle import SEVERITY_LABEL, severity_rank
+from domain.tracing.words import joined, name_of, span
+from domain.triage.findings import (
+    DETERMINISTIC,
+    Cause,
+    Citation,
+    Claim,
+    Confidence,
+    Evidence,
+    EvidenceKind,
+    Finding,
+    NextStep,
+    Runbook,
+    Similar,
+    StepKind,
+    SuspectedChange,
+    TargetKind,
+)
+from domain.triage.judging import LONGEST_EVIDENCE, MOST_CAUSES, RUNBOOK_ANNOTATION, judge, targets
+from domain.triage.questions import HISTORY_SEARCHED, Change, Onset, Past, Question, callers, reachable
+from domain.triage.ranking import ABOUT_AS_EARLY, Candidate, confidence_in, rank
+from domain.triage.similarity import most_alike
+from domain.triage.text import clean
+
+CHANGES_BEFORE = timedelta(hours=2)
+"""A change is near if it came so long before the first alert, at most, or about as early."""
+
+FLAPS = 3
+"""An alert flaps that has begun to fire so often."""
+
+MOST_SIMILAR = 3
+LEAST_ALIKE = 0.4
+MOST_NAMED = 5
+LONGEST_LINE = 240
+
+
+class FirstLook:
+    """Implements `Triager` with rules alone: it waits for nothing, and never fails."""
+
+    async def triage(self, question: Question) -> Finding:
+        """Answer at once."""
+        return first_look(question)
+
+
+def first_look(question: Question) -> Finding:
+    """The finding that needs no model, judged already."""
+    notes = _Notes(question)
+    causes = _causes(notes)
+    suspected = _suspected_change(notes, causes)
+    similar = _similar(notes)
+    runbook = _runbook(notes, causes)
+    finding = Finding(
+        question.incident.id,
+        DETERMINISTIC,
+        (*_shape(notes), *_onsets(notes), *_flapping(notes), *_mutes(notes), *_recurrence(notes)),
+        causes,
+        tuple(_blast_radius(notes, causes)),
+        suspected,
+        tuple(_steps(notes, causes, suspected, runbook, similar)),
+        runbook,
+        similar,
+    )
+    return judge(finding, notes.evidence, question)
+
+
+@dataclass
+class _Notes:
+    """What has been looked at so far, and what is looked up more than once."""
+
+    question: Question
+    evidence: list[Evidence] = field(default_factory=list)
+    onsets: list[Onset] = field(init=False)
+    """The earliest first; the lines of evidence and everything said keep to this order."""
+
+    def __post_init__(self) -> None:
+        self.onsets = sorted(self.question.onsets, key=lambda one: (one.began_at, one.fingerprint))
+
+    def saw(self, kind: EvidenceKind, tool: str, lines: Iterable[str]) -> _Source:
+        """New evidence: as many whole lines as there is room for."""
+        kept, room = list[str](), LONGEST_EVIDENCE
+        for line in lines:
+            line = clean(line, LONGEST_LINE)
+            room -= len(line) + 1
+            if room < 0:
+                break
+            kept.append(line)
+        found = Evidence(f"e{len(self.evidence) + 1}", kind, tool, "\n".join(kept))
+        self.evidence.append(found)
+        return _Source(found.id)
+
+    def clock(self, instant: datetime) -> str:
+        return clock(instant, self.question.now)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One piece of evidence that is being told of."""
+
+    id: str
+
+    def claim(self, text: str, *quotes: str) -> Claim:
+        """A sentence, and the lines of it that it rests on."""
+        return Claim(text, tuple(Citation(self.id, clean(quote, LONGEST_LINE)) for quote in quotes))
+
+
+# --- what fires -------------------------------------------------------------------------------------------------------
+
+
+def _shape(notes: _Notes) -> Iterable[Claim]:
+    """Which labels all alerts share, and which tell them apart."""
+    if not notes.onsets:
+        return
+    labels = [onset.alert.labels for onset in notes.onsets]
+    names = sorted({name for one in labels for name in one})
+    values = {name: Counter(one[name] for one in labels if name in one) for name in names}
+    varying = {name: found for name, found in values.items() if len(found) > 1 or found.total() < len(labels)}
+    constant = [f"{name}={labels[0][name]}" for name in names if name not in varying]
+    firing = sum(onset.ended_at is None for onset in notes.onsets)
+    counted = f"{len(labels)} alerts, {firing} of them firing"
+    same = f"the same in all: {' '.join(constant)}" if constant else "no label is the same in all"
+    apart = [
+        f"{name} has {len(found)} values: {_listed([value for value, _ in found.most_common(MOST_NAMED)], len(found))}"
+        for name, found in varying.items()
+    ]
+    source = notes.saw(EvidenceKind.ALERTS, "group_shape", [counted, same, *apart])
+    one = "One alert" if len(labels) == 1 else f"{len(labels)} alerts"
+    yield source.claim(f"{one}, {firing} firing now; {same}.", counted, same)
+    if apart:
+        yield source.claim(f"What tells them apart: {'; '.join(apart[:3])}.", *apart[:3])
+
+
+def _onsets(notes: _Notes) -> Iterable[Claim]:
+    """Which began first, which is the loudest, and in which order the services followed."""
+    if not notes.onsets:
+        return
+    first = notes.onsets[0]
+    loudest = min(notes.onsets, key=lambda one: (-_rank(one), one.began_at, one.fingerprint))
+    order: dict[str, datetime] = {}
+    for onset in notes.onsets:
+        order.setdefault(notes.question.service_of(onset.alert), onset.began_at)
+    services = [f"{notes.clock(at)} {service}" for service, at in order.items()]
+    first_line = f"first: {_line(first, notes)}"
+    loudest_line = f"loudest: {_line(loudest, notes)}"
+    order_line = f"services in order: {_listed(services[:MOST_NAMED], len(services))}"
+    lines = [first_line, loudest_line, order_line, *(_line(onset, notes) for onset in notes.onsets)]
+    source = notes.saw(EvidenceKind.ALERTS, "alert_onsets", lines)
+    yield source.claim(f"The first was {name_of(first.alert.labels)} at {notes.clock(first.began_at)}.", first_line)
+    if loudest is not first:
+        severity = loudest.alert.labels.get(SEVERITY_LABEL)
+        said = f", of severity {severity}" if severity else ""
+        yield source.claim(f"The loudest is {name_of(loudest.alert.labels)}{said}.", loudest_line)
+    if len(order) > 1:
+        yield source.claim(f"This is how it spread: {_listed(services[:MOST_NAMED], len(services))}.", order_line)
+
+
+def _flapping(notes: _Notes) -> Iterable[Claim]:
+    """Alerts that come and go."""
+    said: Counter[Fingerprint] = Counter()
+    for entry in notes.question.entries:
+        for reason in entry.reasons:
+            if reason.code in (ReasonCode.FIRED, ReasonCode.REFIRED):
+                said.update(reason.fingerprints)
+    times = {onset.fingerprint: max(onset.firings, said[onset.fingerprint]) for onset in notes.onsets}
+    flapping = [onset for onset in notes.onsets if times[onset.fingerprint] >= FLAPS]
+    if not flapping:
+        return
+    flapping.sort(key=lambda one: -times[one.fingerprint])
+    lines = [f"{name_of(one.alert.labels)} began to fire {times[one.fingerprint]} times" for one in flapping]
+    source = notes.saw(EvidenceKind.TRAIL, "group_trail", lines)
+    how_many = f"{len(flapping)} alerts come and go" if len(flapping) > 1 else "One alert comes and goes"
+    yield source.claim(f"{how_many}: {lines[0]}.", lines[0])
+
+
+def _mutes(notes: _Notes) -> Iterable[Claim]:
+    """What keeps people from hearing of it."""
+    present = {onset.fingerprint for onset in notes.onsets}
+    lines = []
+    for mute in notes.question.mutes:
+        muted = len(present.intersection(mute.fingerprints))
+        lines.append(f"{mute.kind} {mute.by} mutes {muted} of {len(present)} alerts: {mute.text}")
+    if lines:
+        source = notes.saw(EvidenceKind.MUTING, "mutes", lines)
+        yield from (source.claim(f"Muted in part: {line}.", line) for line in lines[:2])
+
+
+# --- where it comes from ----------------------------------------------------------------------------------------------
+
+
+def _causes(notes: _Notes) -> tuple[Cause, ...]:
+    """The first candidates of the ranking, with what each would explain."""
+    ranking = rank(notes.question)
+    candidates = ranking[:MOST_CAUSES]
+    if not candidates:
+        return ()
+    own = [_candidate_line(candidate, notes) for candidate in candidates]
+    calls = [
+        f"{caller} calls {candidate.service}"
+        for candidate in candidates
+        for caller in candidate.explains
+        if candidate.service in notes.question.calls.get(caller, ())
+    ]
+    ranked = notes.saw(EvidenceKind.ALERTS, "rank_services", own)
+    graph = notes.saw(EvidenceKind.CALLS, "call_graph", calls) if calls else None
+    found = []
+    for place, candidate in enumerate(candidates):
+        claims = [ranked.claim(f"{_because(candidate, notes)}.", own[place])]
+        mine = [line for line in calls if line.endswith(f" calls {candidate.service}")][:3]
+        if graph and mine:
+            claims.append(graph.claim(f"{joined(mine)}.", *mine))
+        confidence = confidence_in(ranking) if place == 0 else Confidence.LOW
+        found.append(Cause(candidate.service, confidence, tuple(claims)))
+    return tuple(found)
+
+
+def _candidate_line(candidate: Candidate, notes: _Notes) -> str:
+    since = f"fires since {notes.clock(candidate.began_at)}" if candidate.began_at else "is silent itself"
+    explains = f", would explain {joined(candidate.explains[:MOST_NAMED])}" if candidate.explains else ""
+    return f"{candidate.service} {since}{explains}; {candidate.share:.0%} of what fires"
+
+
+def _because(candidate: Candidate, notes: _Notes) -> str:
+    others = joined(candidate.explains[:MOST_NAMED])
+    if candidate.began_at is None:
+        return f"{candidate.service} has no alert itself, but {others} fire, and what they call would explain it"
+    since = f"{candidate.service} fires since {notes.clock(candidate.began_at)}"
+    return f"{since}, and would explain why {others} fire" if others else since
+
+
+def _blast_radius(notes: _Notes, causes: Sequence[Cause]) -> Iterable[Claim]:
+    """How much fires, and who calls what it may come from."""
+    if not notes.onsets:
+        return
+    fires = Counter(notes.question.service_of(one.alert) for one in notes.onsets if one.ended_at is None)
+    ever = {notes.question.service_of(one.alert) for one in notes.onsets}
+    named = [f"{service} ({times})" for service, times in fires.most_common(MOST_NAMED)]
+    line = f"{len(fires)} of {len(ever)} services fire now: {_listed(named, len(fires))}" if fires else "nothing fires"
+    lines = [line]
+    above = reachable(callers(notes.question.calls), {causes[0].service}) - {causes[0].service} if causes else set()
+    well = sorted(above - ever)
+    if above:
+        lines.append(f"{len(above - set(well))} of {len(above)} services that reach {causes[0].service} have alerts")
+    if well:
+        lines.append(f"without an alert so far: {_listed(well[:MOST_NAMED], len(well))}")
+    source = notes.saw(EvidenceKind.CALLS, "blast_radius", lines)
+    yield from (source.claim(f"{line[0].upper()}{line[1:]}.", line) for line in lines)
+
+
+def _suspected_change(notes: _Notes, causes: Sequence[Cause]) -> SuspectedChange | None:
+    """The change that fits best: of the likeliest cause, else of any service of the incident, and the latest."""
+    if not notes.onsets:
+        return None
+    begin = notes.onsets[0].began_at
+    near = [one for one in notes.question.changes if begin - CHANGES_BEFORE <= one.at <= begin + ABOUT_AS_EARLY]
+    likely = [cause.service for cause in causes]
+    services = notes.question.services
+
+    def fit(change: Change) -> tuple[int, float, str]:
+        if change.service in likely:
+            place = likely.index(change.service)
+        else:
+            place = len(likely) + (change.service not in services)
+        return (place, abs((begin - change.at).total_seconds()), change.id)
+
+    fitting = sorted((one for one in near if not one.service or one.service in services), key=fit)
+    if not fitting:
+        return None
+    lines = [_change_line(change, begin, notes) for change in sorted(near, key=fit)]
+    source = notes.saw(EvidenceKind.CHANGES, "recent_changes", lines)
+    best = _change_line(fitting[0], begin, notes)
+    return SuspectedChange(fitting[0].id, source.claim(f"{best[0].upper()}{best[1:]}.", best))
+
+
+def _change_line(change: Change, begin: datetime, notes: _Notes) -> str:
+    apart = span(abs(begin - change.at)) or "0s"
+    when = "before" if change.at <= begin else "after"
+    of = f" of {change.service}" if change.service else ""
+    return f"change {change.id}{of} came at {notes.clock(change.at)}, {apart} {when} the first alert: {change.summary}"
+
+
+# --- what happened before ---------------------------------------------------------------------------------------------
+
+
+def _similar(notes: _Notes) -> tuple[Similar, ...]:
+    """The earlier incidents that read most alike, and how they ended."""
+    history = [
+        one for one in notes.question.history[:HISTORY_SEARCHED] if one.incident.id != notes.question.incident.id
+    ]
+    alike = most_alike(_text_now(notes), [_text_then(past) for past in history], MOST_SIMILAR, LEAST_ALIKE)
+    if not alike:
+        return ()
+    lines = [_past_line(history[place], likeness, notes) for place, likeness in alike]
+    source = notes.saw(EvidenceKind.HISTORY, "similar_incidents", lines)
+    return tuple(
+        Similar(history[place].incident.id, round(likeness, 3), source.claim(f"{line[0].upper()}{line[1:]}.", line))
+        for (place, likeness), line in zip(alike, lines, strict=True)
+    )
+
+
+def _text_now(notes: _Notes) -> str:
+    alerts = [" ".join(onset.alert.labels.values()) for onset in notes.onsets[:20]]
+    return " ".join([_text_of(notes.question.incident), *alerts])
+
+
+def _text_then(past: Past) -> str:
+    return f"{_text_of(past.incident)} {past.text}"
+
+
+def _text_of(incident: Incident) -> str:
+    return " ".join([incident.title, *incident.group_labels.values()])
+
+
+def _past_line(past: Past, likeness: float, notes: _Notes) -> str:
+    incident = past.incident
+    note = f"; noted: {past.notes[-1]}" if past.notes else ""
+    return (
+        f"incident {incident.id} of {notes.clock(incident.opened_at)} is {likeness:.0%} alike, "
+        f"{_ending(incident)}: {clean(incident.title, 60)}{note}"
+    )
+
+
+def _ending(incident: Incident) -> str:
+    by = incident.standing.resolved_by
+    if by and incident.standing.resolved_at is not None:
+        return f"resolved by {clean(by, 40)} after {span(incident.standing.resolved_at - incident.opened_at)}"
+    if incident.resolved_at is None:
+        return "not over yet"
+    return f"ended by itself after {span(incident.resolved_at - incident.opened_at)}"
+
+
+def _recurrence(notes: _Notes) -> Iterable[Claim]:
+    """Whether the same group has had incidents lately."""
+    asked = notes.question.incident
+    before = [
+        past.incident
+        for past in notes.question.history[:HISTORY_SEARCHED]
+        if past.incident.group_id == asked.group_id and past.incident.id != asked.id
+    ]
+    if not before:
+        return
+    last = max(before, key=lambda one: one.opened_at)
+    line = f"{len(before)} earlier incidents of this group, the last at {notes.clock(last.opened_at)}"
+    source = notes.saw(EvidenceKind.HISTORY, "group_history", [line])
+    yield source.claim(f"It has happened before: {line}.", line)
+
+
+# --- what to do -------------------------------------------------------------------------------------------------------
+
+
+def _runbook(notes: _Notes, causes: Sequence[Cause]) -> Runbook | None:
+    """The one that most alerts of the likeliest cause name, else most of all."""
+    allowed = targets(notes.question)[TargetKind.RUNBOOK]
+    named = [one for one in notes.onsets if one.alert.annotations.get(RUNBOOK_ANNOTATION) in allowed]
+    likely = [one for one in named if causes and notes.question.service_of(one.alert) == causes[0].service]
+    counted = Counter(one.alert.annotations[RUNBOOK_ANNOTATION] for one in likely or named)
+    for url, times in counted.most_common():
+        line = f"{times} alerts name this runbook: {url}"
+        if clean(line, LONGEST_LINE) == line:  # one that is cut, or hides something, is no good to anybody
+            source = notes.saw(EvidenceKind.RUNBOOK, "runbook", [line])
+            return Runbook(url, source.claim(f"{line[0].upper()}{line[1:]}", line))
+    return None
+
+
+def _steps(
+    notes: _Notes,
+    causes: Sequence[Cause],
+    suspected: SuspectedChange | None,
+    runbook: Runbook | None,
+    similar: Sequence[Similar],
+) -> Iterable[NextStep]:
+    """Looking only: what to change is for people to say, or for a model to propose to them."""
+    if runbook:
+        yield NextStep(StepKind.READ_RUNBOOK, runbook.url)
+    if causes:
+        yield NextStep(StepKind.INSPECT, causes[0].service)
+    if suspected:
+        yield NextStep(StepKind.REVIEW_CHANGE, suspected.change)
+    if notes.onsets:
+        yield NextStep(StepKind.INSPECT_ALERT, notes.onsets[0].fingerprint)
+    if similar:
+        yield NextStep(StepKind.COMPARE, similar[0].incident)
+
+
+# --- words ------------------------------------------------------------------------------------------------------------
+
+
+def _rank(onset: Onset) -> int:
+    return severity_rank(onset.alert.labels.get(SEVERITY_LABEL, ""))
+
+
+def _line(onset: Onset, notes: _Notes) -> str:
+    ended = f" until {notes.clock(onset.ended_at)}" if onset.ended_at else ""
+    return f"{name_of(onset.alert.labels)} fires since {notes.clock(onset.began_at)}{ended}"
+
+
+def _listed(named: Sequence[str], how_many: int) -> str:
+    return joined(named) if how_many <= len(named) else f"{', '.join(named)} and {how_many - len(named)} more"

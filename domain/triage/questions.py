@@ -1,0 +1,156 @@
+"""Question: everything that a triager is asked about one incident, gathered first, so that it need not ask a store."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field
+from datetime import datetime, timedelta
+from typing import Literal
+
+from domain.alerts import Alert
+from domain.groups import Incident, LogEntry
+from domain.labels import Fingerprint, Labels
+from domain.triage.text import clean
+from domain.values import value
+
+SERVICE_LABELS = ("service", "app_kubernetes_io_name", "app", "component", "deployment", "job")
+"""Which label says whose alert it is: the first of these that an alert has."""
+
+HISTORY_SEARCHED = 2000
+"""So many of the latest incidents are looked through for similar ones."""
+
+LONGEST_NAME = 120
+
+UNNAMED = "an alert"
+
+type Calls = Mapping[str, frozenset[str]]
+"""The call graph: each service with those that it calls.  Nobody vouches that it is complete, or without rings."""
+
+
+@value
+class Onset:
+    """One alert of the incident, and when it fired."""
+
+    alert: Alert
+    began_at: datetime
+    """When it first fired in this incident."""
+    ended_at: datetime | None = None
+    """None as long as it fires."""
+    firings: int = 1
+    """How often it has begun to fire, having been absent or resolved."""
+    paused: timedelta = timedelta(0)
+    """For how long it did not fire in between."""
+    usual: float = 0.0
+    """How often a day it begins to fire, as far as statistics tell; 0 also where nothing is known."""
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        """Names the alert."""
+        return self.alert.fingerprint
+
+    def lasted(self, until: datetime) -> timedelta:
+        """For how long it has fired, at that instant; never less than nothing, whatever the sender's clock says."""
+        return max(timedelta(0), (self.ended_at or until) - self.began_at - self.paused)
+
+
+@value
+class Past:
+    """An earlier incident, and how it ended."""
+
+    incident: Incident
+    text: str = ""
+    """What its alerts said beyond the incident's own title and labels."""
+    notes: tuple[str, ...] = ()
+    """What people noted or gave as their reason, the latest last."""
+
+
+@value
+class Change:
+    """Something that people or machines changed: a deploy, a flag, a migration."""
+
+    id: str
+    at: datetime
+    summary: str
+    service: str = ""
+    """Empty where the change does not say what it concerns."""
+    source: str = ""
+
+
+@value
+class Mute:
+    """What keeps alerts of this incident from being told: a silence, a rule's inhibition, or an interval."""
+
+    kind: Literal["silence", "inhibition", "interval"]
+    by: str
+    """The id of the silence, the fingerprint of the source, or the interval's name."""
+    text: str
+    """Its comment, or the rule."""
+    fingerprints: tuple[Fingerprint, ...] = ()
+    """The alerts that it mutes."""
+
+
+@value
+class Question:
+    """One incident as of `now`, with everything near it; each sequence may be empty."""
+
+    incident: Incident
+    now: datetime
+    onsets: Sequence[Onset]
+    """Its alerts, in no order."""
+    entries: Sequence[LogEntry] = ()
+    """The latest of its group's trail, the oldest first."""
+    history: Sequence[Past] = ()
+    """Other incidents, the newest first; of more than `HISTORY_SEARCHED` the rest is not looked at."""
+    changes: Sequence[Change] = ()
+    mutes: Sequence[Mute] = ()
+    calls: Calls = field(default_factory=dict)
+    """Empty where nothing is known of who calls whom."""
+    service_labels: tuple[str, ...] = SERVICE_LABELS
+
+    def service_of(self, alert: Alert) -> str:
+        """Whose alert it is; its name where no label says so, for then each rule is a suspect of its own."""
+        return service_of(alert.labels, self.service_labels)
+
+    @property
+    def services(self) -> frozenset[str]:
+        """Those whose alerts are in the incident, and whom these call or are called by, however far away."""
+        alerting = {self.service_of(onset.alert) for onset in self.onsets}
+        return frozenset(alerting | reachable(self.calls, alerting) | reachable(callers(self.calls), alerting))
+
+
+def service_of(labels: Labels, names: Sequence[str] = SERVICE_LABELS) -> str:
+    """The first of those labels that says anything; else the alert's name; `UNNAMED` where it has none."""
+    said = (clean(labels.get(name, ""), LONGEST_NAME) for name in (*names, "alertname"))
+    return next(filter(None, said), UNNAMED)
+
+
+def callers(calls: Calls) -> Calls:
+    """The graph the other way round: each service with those that call it."""
+    found: dict[str, set[str]] = {}
+    for caller, callees in calls.items():
+        for callee in callees:
+            found.setdefault(callee, set()).add(caller)
+    return {callee: frozenset(names) for callee, names in found.items()}
+
+
+def reachable(calls: Calls, starts: frozenset[str] | set[str]) -> set[str]:
+    """Everything that is called from there, directly or not; a ring is walked once."""
+    found: set[str] = set()
+    waiting = list(starts)
+    while waiting:
+        for callee in calls.get(waiting.pop(), ()):
+            if callee not in found:
+                found.add(callee)
+                waiting.append(callee)
+    return found
+
+
+def distances(calls: Calls, start: str) -> dict[str, int]:
+    """How many calls away each service is that is reachable from there; `start` itself is 0 away."""
+    found = {start: 0}
+    ring = [start]
+    while ring:
+        step = {callee for name in ring for callee in calls.get(name, ())} - found.keys()
+        found |= dict.fromkeys(step, found[ring[0]] + 1)
+        ring = list(step)
+    return found
