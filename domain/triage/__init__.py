@@ -27,7 +27,7 @@ from domain.triage.findings import (
 )
 from domain.triage.first_look import FirstLook, first_look
 from domain.triage.judging import claims_of, judge, targets
-from domain.triage.questions import Calls, Change, Mute, Onset, Past, Question, service_of
+from domain.triage.questions import Calls, Change, Mute, Onset, Past, Question, onset_of, service_of
 from domain.triage.ranking import Candidate, confidence_in, rank
 
 __all__ = [
@@ -59,6 +59,7 @@ __all__ = [
     "confidence_in",
     "first_look",
     "judge",
+    "onset_of",
     "rank",
     "service_of",
     "targets",

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from domain.explaining import clock
 from domain.groups import Incident, ReasonCode
 from domain.labels import Fingerprint
 from domain.lifecycle import SEVERITY_LABEL, severity_rank
-from domain.tracing.words import joined, name_of, span
+from domain.tracing.words import joined, span
 from domain.triage.findings import (
     DETERMINISTIC,
     Cause,
-    Citation,
     Claim,
     Confidence,
-    Evidence,
     EvidenceKind,
     Finding,
     NextStep,
@@ -28,7 +24,8 @@ from domain.triage.findings import (
     SuspectedChange,
     TargetKind,
 )
-from domain.triage.judging import LONGEST_EVIDENCE, MOST_CAUSES, RUNBOOK_ANNOTATION, judge, targets
+from domain.triage.judging import MOST_CAUSES, RUNBOOK_ANNOTATION, judge, targets
+from domain.triage.notes import Notes, as_line, counted, listed
 from domain.triage.questions import HISTORY_SEARCHED, Change, Onset, Past, Question, callers, reachable
 from domain.triage.ranking import ABOUT_AS_EARLY, Candidate, confidence_in, rank
 from domain.triage.similarity import most_alike
@@ -43,7 +40,6 @@ FLAPS = 3
 MOST_SIMILAR = 3
 LEAST_ALIKE = 0.4
 MOST_NAMED = 5
-LONGEST_LINE = 240
 
 
 class FirstLook:
@@ -56,7 +52,7 @@ class FirstLook:
 
 def first_look(question: Question) -> Finding:
     """The finding that needs no model, judged already."""
-    notes = _Notes(question)
+    notes = Notes(question)
     causes = _causes(notes)
     suspected = _suspected_change(notes, causes)
     similar = _similar(notes)
@@ -75,50 +71,10 @@ def first_look(question: Question) -> Finding:
     return judge(finding, notes.evidence, question)
 
 
-@dataclass
-class _Notes:
-    """What has been looked at so far, and what is looked up more than once."""
-
-    question: Question
-    evidence: list[Evidence] = field(default_factory=list)
-    onsets: list[Onset] = field(init=False)
-    """The earliest first; the lines of evidence and everything said keep to this order."""
-
-    def __post_init__(self) -> None:
-        self.onsets = sorted(self.question.onsets, key=lambda one: (one.began_at, one.fingerprint))
-
-    def saw(self, kind: EvidenceKind, tool: str, lines: Iterable[str]) -> _Source:
-        """New evidence: as many whole lines as there is room for."""
-        kept, room = list[str](), LONGEST_EVIDENCE
-        for line in lines:
-            line = clean(line, LONGEST_LINE)
-            room -= len(line) + 1
-            if room < 0:
-                break
-            kept.append(line)
-        found = Evidence(f"e{len(self.evidence) + 1}", kind, tool, "\n".join(kept))
-        self.evidence.append(found)
-        return _Source(found.id)
-
-    def clock(self, instant: datetime) -> str:
-        return clock(instant, self.question.now)
-
-
-@dataclass(frozen=True)
-class _Source:
-    """One piece of evidence that is being told of."""
-
-    id: str
-
-    def claim(self, text: str, *quotes: str) -> Claim:
-        """A sentence, and the lines of it that it rests on."""
-        return Claim(text, tuple(Citation(self.id, clean(quote, LONGEST_LINE)) for quote in quotes))
-
-
 # --- what fires -------------------------------------------------------------------------------------------------------
 
 
-def _shape(notes: _Notes) -> Iterable[Claim]:
+def _shape(notes: Notes) -> Iterable[Claim]:
     """Which labels all alerts share, and which tell them apart."""
     if not notes.onsets:
         return
@@ -128,20 +84,21 @@ def _shape(notes: _Notes) -> Iterable[Claim]:
     varying = {name: found for name, found in values.items() if len(found) > 1 or found.total() < len(labels)}
     constant = [f"{name}={labels[0][name]}" for name in names if name not in varying]
     firing = sum(onset.ended_at is None for onset in notes.onsets)
-    counted = f"{len(labels)} alerts, {firing} of them firing"
-    same = f"the same in all: {' '.join(constant)}" if constant else "no label is the same in all"
-    apart = [
-        f"{name} has {len(found)} values: {_listed([value for value, _ in found.most_common(MOST_NAMED)], len(found))}"
-        for name, found in varying.items()
-    ]
-    source = notes.saw(EvidenceKind.ALERTS, "group_shape", [counted, same, *apart])
-    one = "One alert" if len(labels) == 1 else f"{len(labels)} alerts"
-    yield source.claim(f"{one}, {firing} firing now; {same}.", counted, same)
+    total = f"{counted(len(labels), 'alert')}, {firing} firing now"
+    same = as_line(f"the same in all: {' '.join(constant)}" if constant else "no label is the same in all")
+    apart = [as_line(f"{name} has {_values(found)}") for name, found in varying.items()]
+    source = notes.saw(EvidenceKind.ALERTS, "group_shape", [total, same, *apart])
+    yield source.claim(f"{total}; {same}.", total, same)
     if apart:
         yield source.claim(f"What tells them apart: {'; '.join(apart[:3])}.", *apart[:3])
 
 
-def _onsets(notes: _Notes) -> Iterable[Claim]:
+def _values(found: Counter[str]) -> str:
+    most = [value for value, _ in found.most_common(MOST_NAMED)]
+    return f"{counted(len(found), 'value')}: {listed(most, len(found))}"
+
+
+def _onsets(notes: Notes) -> Iterable[Claim]:
     """Which began first, which is the loudest, and in which order the services followed."""
     if not notes.onsets:
         return
@@ -153,19 +110,19 @@ def _onsets(notes: _Notes) -> Iterable[Claim]:
     services = [f"{notes.clock(at)} {service}" for service, at in order.items()]
     first_line = f"first: {_line(first, notes)}"
     loudest_line = f"loudest: {_line(loudest, notes)}"
-    order_line = f"services in order: {_listed(services[:MOST_NAMED], len(services))}"
+    order_line = as_line(f"in this order: {listed(services[:MOST_NAMED], len(services))}")
     lines = [first_line, loudest_line, order_line, *(_line(onset, notes) for onset in notes.onsets)]
     source = notes.saw(EvidenceKind.ALERTS, "alert_onsets", lines)
-    yield source.claim(f"The first was {name_of(first.alert.labels)} at {notes.clock(first.began_at)}.", first_line)
+    yield source.claim(f"The first was {notes.name(first)} at {notes.clock(first.began_at)}.", first_line)
     if loudest is not first:
         severity = loudest.alert.labels.get(SEVERITY_LABEL)
         said = f", of severity {severity}" if severity else ""
-        yield source.claim(f"The loudest is {name_of(loudest.alert.labels)}{said}.", loudest_line)
+        yield source.claim(f"The loudest is {notes.name(loudest)}{said}.", loudest_line)
     if len(order) > 1:
-        yield source.claim(f"This is how it spread: {_listed(services[:MOST_NAMED], len(services))}.", order_line)
+        yield source.claim(f"Services began to fire {order_line}.", order_line)
 
 
-def _flapping(notes: _Notes) -> Iterable[Claim]:
+def _flapping(notes: Notes) -> Iterable[Claim]:
     """Alerts that come and go."""
     said: Counter[Fingerprint] = Counter()
     for entry in notes.question.entries:
@@ -177,28 +134,29 @@ def _flapping(notes: _Notes) -> Iterable[Claim]:
     if not flapping:
         return
     flapping.sort(key=lambda one: -times[one.fingerprint])
-    lines = [f"{name_of(one.alert.labels)} began to fire {times[one.fingerprint]} times" for one in flapping]
+    lines = [f"{notes.name(one)} began to fire {times[one.fingerprint]} times" for one in flapping]
     source = notes.saw(EvidenceKind.TRAIL, "group_trail", lines)
-    how_many = f"{len(flapping)} alerts come and go" if len(flapping) > 1 else "One alert comes and goes"
+    how_many = f"{len(flapping)} alerts come and go" if len(flapping) > 1 else "1 alert comes and goes"
     yield source.claim(f"{how_many}: {lines[0]}.", lines[0])
 
 
-def _mutes(notes: _Notes) -> Iterable[Claim]:
+def _mutes(notes: Notes) -> Iterable[Claim]:
     """What keeps people from hearing of it."""
     present = {onset.fingerprint for onset in notes.onsets}
-    lines = []
-    for mute in notes.question.mutes:
-        muted = len(present.intersection(mute.fingerprints))
-        lines.append(f"{mute.kind} {mute.by} mutes {muted} of {len(present)} alerts: {mute.text}")
+    alerts = counted(len(present), "alert")
+    lines = [
+        f"{mute.kind} {mute.by} mutes {len(present.intersection(mute.fingerprints))} of {alerts}: {mute.text}"
+        for mute in notes.question.mutes
+    ]
     if lines:
         source = notes.saw(EvidenceKind.MUTING, "mutes", lines)
-        yield from (source.claim(f"Muted in part: {line}.", line) for line in lines[:2])
+        yield from (source.telling(line) for line in lines[:2])
 
 
 # --- where it comes from ----------------------------------------------------------------------------------------------
 
 
-def _causes(notes: _Notes) -> tuple[Cause, ...]:
+def _causes(notes: Notes) -> tuple[Cause, ...]:
     """The first candidates of the ranking, with what each would explain."""
     ranking = rank(notes.question)
     candidates = ranking[:MOST_CAUSES]
@@ -224,40 +182,40 @@ def _causes(notes: _Notes) -> tuple[Cause, ...]:
     return tuple(found)
 
 
-def _candidate_line(candidate: Candidate, notes: _Notes) -> str:
-    since = f"fires since {notes.clock(candidate.began_at)}" if candidate.began_at else "is silent itself"
+def _candidate_line(candidate: Candidate, notes: Notes) -> str:
+    since = f"began to fire at {notes.clock(candidate.began_at)}" if candidate.began_at else "is silent itself"
     explains = f", would explain {joined(candidate.explains[:MOST_NAMED])}" if candidate.explains else ""
     return f"{candidate.service} {since}{explains}; {candidate.share:.0%} of what fires"
 
 
-def _because(candidate: Candidate, notes: _Notes) -> str:
+def _because(candidate: Candidate, notes: Notes) -> str:
     others = joined(candidate.explains[:MOST_NAMED])
     if candidate.began_at is None:
-        return f"{candidate.service} has no alert itself, but {others} fire, and what they call would explain it"
-    since = f"{candidate.service} fires since {notes.clock(candidate.began_at)}"
-    return f"{since}, and would explain why {others} fire" if others else since
+        return f"{candidate.service} has no alert itself, but would explain {others}"
+    since = f"{candidate.service} began to fire at {notes.clock(candidate.began_at)}"
+    return f"{since}, and would explain {others}" if others else since
 
 
-def _blast_radius(notes: _Notes, causes: Sequence[Cause]) -> Iterable[Claim]:
+def _blast_radius(notes: Notes, causes: Sequence[Cause]) -> Iterable[Claim]:
     """How much fires, and who calls what it may come from."""
     if not notes.onsets:
         return
     fires = Counter(notes.question.service_of(one.alert) for one in notes.onsets if one.ended_at is None)
     ever = {notes.question.service_of(one.alert) for one in notes.onsets}
     named = [f"{service} ({times})" for service, times in fires.most_common(MOST_NAMED)]
-    line = f"{len(fires)} of {len(ever)} services fire now: {_listed(named, len(fires))}" if fires else "nothing fires"
+    line = f"{len(fires)} of {len(ever)} services fire now: {listed(named, len(fires))}" if fires else "nothing fires"
     lines = [line]
     above = reachable(callers(notes.question.calls), {causes[0].service}) - {causes[0].service} if causes else set()
     well = sorted(above - ever)
     if above:
         lines.append(f"{len(above - set(well))} of {len(above)} services that reach {causes[0].service} have alerts")
     if well:
-        lines.append(f"without an alert so far: {_listed(well[:MOST_NAMED], len(well))}")
+        lines.append(f"without an alert so far: {listed(well[:MOST_NAMED], len(well))}")
     source = notes.saw(EvidenceKind.CALLS, "blast_radius", lines)
-    yield from (source.claim(f"{line[0].upper()}{line[1:]}.", line) for line in lines)
+    yield from (source.telling(line) for line in lines)
 
 
-def _suspected_change(notes: _Notes, causes: Sequence[Cause]) -> SuspectedChange | None:
+def _suspected_change(notes: Notes, causes: Sequence[Cause]) -> SuspectedChange | None:
     """The change that fits best: of the likeliest cause, else of any service of the incident, and the latest."""
     if not notes.onsets:
         return None
@@ -279,10 +237,10 @@ def _suspected_change(notes: _Notes, causes: Sequence[Cause]) -> SuspectedChange
     lines = [_change_line(change, begin, notes) for change in sorted(near, key=fit)]
     source = notes.saw(EvidenceKind.CHANGES, "recent_changes", lines)
     best = _change_line(fitting[0], begin, notes)
-    return SuspectedChange(fitting[0].id, source.claim(f"{best[0].upper()}{best[1:]}.", best))
+    return SuspectedChange(fitting[0].id, source.telling(best))
 
 
-def _change_line(change: Change, begin: datetime, notes: _Notes) -> str:
+def _change_line(change: Change, begin: datetime, notes: Notes) -> str:
     apart = span(abs(begin - change.at)) or "0s"
     when = "before" if change.at <= begin else "after"
     of = f" of {change.service}" if change.service else ""
@@ -292,7 +250,7 @@ def _change_line(change: Change, begin: datetime, notes: _Notes) -> str:
 # --- what happened before ---------------------------------------------------------------------------------------------
 
 
-def _similar(notes: _Notes) -> tuple[Similar, ...]:
+def _similar(notes: Notes) -> tuple[Similar, ...]:
     """The earlier incidents that read most alike, and how they ended."""
     history = [
         one for one in notes.question.history[:HISTORY_SEARCHED] if one.incident.id != notes.question.incident.id
@@ -303,12 +261,12 @@ def _similar(notes: _Notes) -> tuple[Similar, ...]:
     lines = [_past_line(history[place], likeness, notes) for place, likeness in alike]
     source = notes.saw(EvidenceKind.HISTORY, "similar_incidents", lines)
     return tuple(
-        Similar(history[place].incident.id, round(likeness, 3), source.claim(f"{line[0].upper()}{line[1:]}.", line))
+        Similar(history[place].incident.id, round(likeness, 3), source.telling(line))
         for (place, likeness), line in zip(alike, lines, strict=True)
     )
 
 
-def _text_now(notes: _Notes) -> str:
+def _text_now(notes: Notes) -> str:
     alerts = [" ".join(onset.alert.labels.values()) for onset in notes.onsets[:20]]
     return " ".join([_text_of(notes.question.incident), *alerts])
 
@@ -321,7 +279,7 @@ def _text_of(incident: Incident) -> str:
     return " ".join([incident.title, *incident.group_labels.values()])
 
 
-def _past_line(past: Past, likeness: float, notes: _Notes) -> str:
+def _past_line(past: Past, likeness: float, notes: Notes) -> str:
     incident = past.incident
     note = f"; noted: {past.notes[-1]}" if past.notes else ""
     return (
@@ -339,7 +297,7 @@ def _ending(incident: Incident) -> str:
     return f"ended by itself after {span(incident.resolved_at - incident.opened_at)}"
 
 
-def _recurrence(notes: _Notes) -> Iterable[Claim]:
+def _recurrence(notes: Notes) -> Iterable[Claim]:
     """Whether the same group has had incidents lately."""
     asked = notes.question.incident
     before = [
@@ -350,7 +308,7 @@ def _recurrence(notes: _Notes) -> Iterable[Claim]:
     if not before:
         return
     last = max(before, key=lambda one: one.opened_at)
-    line = f"{len(before)} earlier incidents of this group, the last at {notes.clock(last.opened_at)}"
+    line = f"{counted(len(before), 'earlier incident')} of this group, the last at {notes.clock(last.opened_at)}"
     source = notes.saw(EvidenceKind.HISTORY, "group_history", [line])
     yield source.claim(f"It has happened before: {line}.", line)
 
@@ -358,22 +316,22 @@ def _recurrence(notes: _Notes) -> Iterable[Claim]:
 # --- what to do -------------------------------------------------------------------------------------------------------
 
 
-def _runbook(notes: _Notes, causes: Sequence[Cause]) -> Runbook | None:
+def _runbook(notes: Notes, causes: Sequence[Cause]) -> Runbook | None:
     """The one that most alerts of the likeliest cause name, else most of all."""
     allowed = targets(notes.question)[TargetKind.RUNBOOK]
     named = [one for one in notes.onsets if one.alert.annotations.get(RUNBOOK_ANNOTATION) in allowed]
     likely = [one for one in named if causes and notes.question.service_of(one.alert) == causes[0].service]
-    counted = Counter(one.alert.annotations[RUNBOOK_ANNOTATION] for one in likely or named)
-    for url, times in counted.most_common():
-        line = f"{times} alerts name this runbook: {url}"
-        if clean(line, LONGEST_LINE) == line:  # one that is cut, or hides something, is no good to anybody
+    naming = Counter(one.alert.annotations[RUNBOOK_ANNOTATION] for one in likely or named)
+    for url, times in naming.most_common():
+        line = f"runbook of {counted(times, 'alert')}: {url}"
+        if as_line(line) == line:  # one that is cut, or hides something, is no good to anybody
             source = notes.saw(EvidenceKind.RUNBOOK, "runbook", [line])
-            return Runbook(url, source.claim(f"{line[0].upper()}{line[1:]}", line))
+            return Runbook(url, source.telling(line))
     return None
 
 
 def _steps(
-    notes: _Notes,
+    notes: Notes,
     causes: Sequence[Cause],
     suspected: SuspectedChange | None,
     runbook: Runbook | None,
@@ -399,10 +357,6 @@ def _rank(onset: Onset) -> int:
     return severity_rank(onset.alert.labels.get(SEVERITY_LABEL, ""))
 
 
-def _line(onset: Onset, notes: _Notes) -> str:
+def _line(onset: Onset, notes: Notes) -> str:
     ended = f" until {notes.clock(onset.ended_at)}" if onset.ended_at else ""
-    return f"{name_of(onset.alert.labels)} fires since {notes.clock(onset.began_at)}{ended}"
-
-
-def _listed(named: Sequence[str], how_many: int) -> str:
-    return joined(named) if how_many <= len(named) else f"{', '.join(named)} and {how_many - len(named)} more"
+    return f"{notes.name(onset)} fires since {notes.clock(onset.began_at)}{ended}"

@@ -1,11 +1,12 @@
 """Judging: what of a finding may stand, whoever made it; claims that rest on nothing are struck and counted.
 
-A claim stands if each of its citations names evidence that there is, and quotes words that are in it.  Whether they
-bear the claim out is for its reader: they stand beside it.
+A claim stands if each of its citations names evidence that there is, and quotes words that are in it; and if it names
+no address but what it quotes.  Whether the words bear the claim out is for its reader: they stand beside it.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -43,6 +44,9 @@ MOST_CAUSES = 3
 MOST_CLAIMS_OF_A_CAUSE = 6
 MOST_STEPS = 8
 MOST_SIMILAR = 5
+
+_ADDRESS = re.compile(r"(?:[a-z][a-z0-9+.\-]*://|www\.|mailto:)\S*", re.IGNORECASE)
+_AFTER_ADDRESS = ".,;:!?…)]}>'\""
 
 RUNBOOK_ANNOTATION = "runbook_url"
 
@@ -126,6 +130,12 @@ def targets(question: Question) -> Mapping[TargetKind, frozenset[str]]:
     }
 
 
+def _quotes_addresses(text: str, citations: Iterable[Citation]) -> bool:
+    """Whether each address in the text is in what it quotes: nobody is sent anywhere by a model's word alone."""
+    quoted = " ".join(one.quote for one in citations)
+    return all(found.rstrip(_AFTER_ADDRESS) in quoted for found in _ADDRESS.findall(text))
+
+
 @dataclass
 class _Judging:
     """One judgement under way: what counts, and what has been struck so far."""
@@ -151,7 +161,8 @@ class _Judging:
                 Citation(clean(one.evidence, LONGEST_ID), clean(one.quote, LONGEST_QUOTE)) for one in claim.citations
             )
         )
-        if not text or not citations or not all(self.holds(one) for one in citations):
+        is_supported = bool(citations) and all(self.holds(one) for one in citations)
+        if not text or not is_supported or not _quotes_addresses(text, citations):
             self.struck += 1
             return None
         return Claim(text, citations[:MOST_CITATIONS])

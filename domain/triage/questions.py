@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from domain.alerts import Alert
-from domain.groups import Incident, LogEntry
+from domain.groups import Incident, LogEntry, Member
 from domain.labels import Fingerprint, Labels
 from domain.triage.text import clean
 from domain.values import value
@@ -19,7 +19,7 @@ SERVICE_LABELS = ("service", "app_kubernetes_io_name", "app", "component", "depl
 HISTORY_SEARCHED = 2000
 """So many of the latest incidents are looked through for similar ones."""
 
-LONGEST_NAME = 120
+LONGEST_NAME = 100
 
 UNNAMED = "an alert"
 
@@ -53,13 +53,22 @@ class Onset:
         return max(timedelta(0), (self.ended_at or until) - self.began_at - self.paused)
 
 
+def onset_of(member: Member, usual: float = 0.0) -> Onset:
+    """What a group knows of one of its alerts, as its last look or fold saw it.
+
+    When it began is its sender's word; of one that has fired several times only the last time is known.
+    """
+    alert = member.alert
+    return Onset(alert, alert.starts_at, None if member.is_firing else alert.ends_at, member.occurrence, usual=usual)
+
+
 @value
 class Past:
     """An earlier incident, and how it ended."""
 
     incident: Incident
     text: str = ""
-    """What its alerts said beyond the incident's own title and labels."""
+    """The values of its alerts' labels: what tells it from others beyond its own title and labels."""
     notes: tuple[str, ...] = ()
     """What people noted or gave as their reason, the latest last."""
 

@@ -217,7 +217,7 @@ def weight_of(onset: Onset, now: datetime) -> float:
 def confidence_in(candidates: Sequence[Candidate]) -> Confidence:
     """How sure the ranking is of its first; never more than low before anything has lasted.
 
-    On a day of injected faults (docs/triage.md) high was right 12 times of 12, and never said where nothing was wrong.
+    On a day of injected faults (bench/README.md) high was right 12 times of 12, and never said where nothing was wrong.
     """
     if not candidates:
         return Confidence.LOW

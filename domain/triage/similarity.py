@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
 
 _WORD = re.compile(r"[^\W_]+")
 
@@ -33,5 +34,6 @@ def most_alike(text: str, others: Sequence[str], most: int, least: float) -> lis
     return sorted(alike, key=lambda one: (-one[1], one[0]))[:most]
 
 
+@lru_cache(maxsize=4096)  # the same history is compared with one incident after the other
 def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text[:LONGEST_COMPARED].lower()))

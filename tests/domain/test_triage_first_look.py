@@ -50,12 +50,12 @@ def test_an_outage_is_told() -> None:
         "What tells them apart: alertname has 2 values: HighLatency and DiskFull; instance has 3 values: web-0, web-1 "
         "and web-2; service has 3 values: web, db and api.",
         "The first was DiskFull (service=db severity=critical) at 12:00:00.",
-        "This is how it spread: 12:00:00 db, 12:01:00 api and 12:02:00 web.",
+        "Services began to fire in this order: 12:00:00 db, 12:01:00 api and 12:02:00 web.",
     ]
     assert [cause.service for cause in found.causes] == ["db", "api", "web"]
     assert found.causes[0].confidence is Confidence.MEDIUM  # api would explain much as well
     assert [claim.text for claim in found.causes[0].claims] == [
-        "db fires since 12:00:00, and would explain why api and web fire.",
+        "db began to fire at 12:00:00, and would explain api and web.",
         "api calls db.",
     ]
     assert [claim.text for claim in found.blast_radius] == [
@@ -87,7 +87,7 @@ def test_nothing_is_said_of_nothing() -> None:
     [
         pytest.param(
             question(onset("DiskFull", severity="critical")),
-            "One alert, 1 firing now; the same in all: alertname=DiskFull severity=critical.",
+            "1 alert, 1 firing now; the same in all: alertname=DiskFull severity=critical.",
             id="one alert",
         ),
         pytest.param(
@@ -102,7 +102,7 @@ def test_nothing_is_said_of_nothing() -> None:
         ),
         pytest.param(
             question(onset(host="a", firings=4)),
-            "One alert comes and goes: HighLatency (host=a) began to fire 4 times.",
+            "1 alert comes and goes: HighLatency began to fire 4 times.",
             id="flapping, by the alert",
         ),
         pytest.param(
@@ -113,7 +113,7 @@ def test_nothing_is_said_of_nothing() -> None:
                     for code in (ReasonCode.FIRED, ReasonCode.REFIRED, ReasonCode.REFIRED, ReasonCode.RESOLVED)
                 ],
             ),
-            "One alert comes and goes: HighLatency (host=a) began to fire 3 times.",
+            "1 alert comes and goes: HighLatency began to fire 3 times.",
             id="flapping, by the trail",
         ),
         pytest.param(
@@ -122,7 +122,7 @@ def test_nothing_is_said_of_nothing() -> None:
                 onset(host="b"),
                 mutes=[Mute("silence", "s-1", "the disk is being replaced", (onset(host="a").fingerprint,))],
             ),
-            "Muted in part: silence s-1 mutes 1 of 2 alerts: the disk is being replaced.",
+            "Silence s-1 mutes 1 of 2 alerts: the disk is being replaced.",
             id="a silence",
         ),
         pytest.param(
@@ -221,7 +221,9 @@ def test_a_runbook_is_suggested(url: str, is_suggested: bool) -> None:
 
 # `WALKS=2000 pytest -k triage` looks longer.
 WALKS = int(os.environ.get("WALKS", "25"))
-WORDS = st.text(st.one_of(st.characters(), st.sampled_from("\u202e\u200b\n\x00…")), max_size=12)
+WORDS = st.text(
+    st.one_of(st.characters(exclude_categories=["Cs"]), st.sampled_from("\u202e\u200b\n\x00…")), max_size=12
+)
 LABELS = st.dictionaries(st.sampled_from(["service", "host", "severity", "team", "job"]), WORDS, max_size=5)
 ONSETS = st.builds(
     lambda labels, name, after, firings, url: onset(

@@ -87,6 +87,25 @@ def test_a_claim_stands_if_all_that_it_quotes_is_there(citations: list[tuple[str
 
 
 @pytest.mark.parametrize(
+    ("text", "stands"),
+    [
+        pytest.param("See https://a.example/x.", True, id="quoted"),
+        pytest.param("See (https://a.example/x), now.", True, id="quoted, between brackets"),
+        pytest.param("See https://a.example", True, id="the beginning of a quoted one"),
+        pytest.param("See https://evil.example/x.", False, id="another"),
+        pytest.param("See https://a.example/x?token=1", False, id="more than is quoted"),
+        pytest.param("See ftp://a.example/x", False, id="by another scheme"),
+        pytest.param("Mail mailto:ann@evil.example", False, id="a mailbox"),
+        pytest.param("See WWW.evil.example", False, id="without a scheme"),
+    ],
+)
+def test_a_claim_names_no_address_that_it_does_not_quote(text: str, stands: bool) -> None:
+    seen = [evidence("e1", "the log says: go to https://a.example/x and read")]
+    found = judge(finding(claim(text, "go to https://a.example/x and")), seen, ASKED)
+    assert (len(found.summary), found.struck) == (stands, not stands)
+
+
+@pytest.mark.parametrize(
     ("part", "stands"),
     [
         pytest.param({"causes": (Cause("db", Confidence.LOW, (claim(),)),)}, True, id="a cause that is called"),

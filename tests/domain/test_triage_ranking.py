@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.triage import Confidence, Onset, confidence_in, rank, service_of
+from domain.groups import Member
+from domain.triage import Confidence, Onset, confidence_in, onset_of, rank, service_of
 from domain.triage.questions import callers, distances, reachable
 from domain.triage.ranking import Aspect, aspect_of, surprise
-from tests.builders import HOUR, MINUTE
+from tests.builders import HOUR, MINUTE, NOON, alert, member
 from tests.domain.triaging import onset, question
 
 SHOP = {"web": {"api", "ads"}, "api": {"db", "mail"}, "jobs": {"mail"}}
@@ -156,6 +157,23 @@ def test_the_rarer_the_more_it_says() -> None:
     assert said == sorted(said, reverse=True)
     assert said[0] == 1
     assert said[-1] > 0
+
+
+@pytest.mark.parametrize(
+    ("known", "expected"),
+    [
+        pytest.param(member(alert()), (NOON, None, 1), id="firing"),
+        pytest.param(
+            member(alert("resolved", at=NOON + MINUTE, starts_at=NOON), is_firing=False, occurrence=3),
+            (NOON, NOON + MINUTE, 3),
+            id="resolved",
+        ),
+    ],
+)
+def test_what_a_group_knows_of_an_alert(known: Member, expected: tuple[datetime, datetime | None, int]) -> None:
+    found = onset_of(known, usual=2)
+    assert (found.began_at, found.ended_at, found.firings) == expected
+    assert found.usual == 2
 
 
 NAMES = st.sampled_from("abcdef")

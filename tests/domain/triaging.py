@@ -25,7 +25,8 @@ def onset(
 ) -> Onset:
     """An alert that began so long after noon; it still fires unless it `lasted`."""
     began_at = NOON + after
-    fired = alert(at=began_at, annotations=annotations, alertname=name, **labels)
+    identity: dict[str, Any] = {"alertname": name, **labels}
+    fired = alert(at=began_at, annotations=annotations, **identity)
     return Onset(fired, began_at, None if lasted is None else began_at + lasted, firings, usual=usual)
 
 
