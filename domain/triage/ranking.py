@@ -49,6 +49,9 @@ OWN_OUTWARD = 0.3
 """How much an outward alert speaks of the service that has it."""
 
 
+MOST_SIGNS = 100
+"""So many are weighed, the strongest: each is asked of every service that it reaches, and there may be thousands."""
+
 OWN_TRAFFIC = 0.3
 """How much more traffic speaks of the service that has it: it is mostly those that send it."""
 LEAST_SURPRISE = 0.05
@@ -203,7 +206,8 @@ def _signs(question: Question) -> list[Sign]:
             sign = Sign(service, aspect, max(sign.weight, known.weight), min(sign.began_at, known.began_at))
         strongest[service, aspect] = sign
     # In an order of its own: sums of floats must not depend on that of the alerts.
-    return sorted(strongest.values(), key=lambda sign: (sign.service, sign.aspect))
+    found = sorted(strongest.values(), key=lambda sign: (-sign.weight, sign.began_at, sign.service, sign.aspect))
+    return found[:MOST_SIGNS]
 
 
 def weight_of(onset: Onset, now: datetime) -> float:
@@ -215,7 +219,7 @@ def weight_of(onset: Onset, now: datetime) -> float:
 
 
 def confidence_in(candidates: Sequence[Candidate]) -> Confidence:
-    """How sure the ranking is of its first; never more than low before anything has lasted.
+    """How sure the ranking is of its first; not at all by a few alerts that have only just begun.
 
     On a day of injected faults (bench/README.md) high was right 12 times of 12, and never said where nothing was wrong.
     """

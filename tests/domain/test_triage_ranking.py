@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from domain.groups import Member
 from domain.triage import Confidence, Onset, confidence_in, onset_of, rank, service_of
 from domain.triage.questions import callers, distances, reachable
-from domain.triage.ranking import Aspect, aspect_of, surprise
+from domain.triage.ranking import MOST_SIGNS, Aspect, aspect_of, surprise
 from tests.builders import HOUR, MINUTE, NOON, alert, member
 from tests.domain.triaging import onset, question
 
@@ -92,6 +92,12 @@ def test_a_callee_that_fires_much_later_explains_half_as_much() -> None:
 def test_a_service_that_nobody_calls_explains_no_other() -> None:
     found = {one.service: one.explains for one in rank(question(onset(service="web"), onset(service="db"), calls=SHOP))}
     assert found == {"db": ("web",), "web": (), "api": ("web",), "ads": ("web",), "mail": ("web",)}
+
+
+def test_of_many_services_the_loudest_are_ranked() -> None:
+    quiet = [onset(service=f"s{number:03}", severity="info") for number in range(2 * MOST_SIGNS)]
+    found = rank(question(*quiet, onset(service="z", severity="critical")))
+    assert (len(found), found[0].service) == (MOST_SIGNS, "z")
 
 
 def test_a_ring_of_calls_is_walked_once() -> None:
