@@ -23,7 +23,8 @@ from domain.alerts import Alert
 from domain.groups import Incident
 from domain.labels import fingerprint
 from domain.routing import GroupId
-from domain.triage.questions import Calls, Onset, Question
+from domain.triage.questions import Onset, Question
+from domain.triage.rules import Calls, TriageRules
 
 DAY = Path(__file__).parents[2] / "shared" / "data" / "nezha-online-boutique-2022-08-22"
 
@@ -146,7 +147,7 @@ def question_at(
     labels = {"cluster": "boutique"}
     opened_at = min((onset.began_at for onset in onsets), default=at)
     incident = Incident(f"{group_id}-1", group_id, "team", '{}:{cluster="boutique"}', labels, "boutique", opened_at)
-    return Question(incident, until, onsets, calls=day.calls)
+    return Question(incident, until, onsets, rules=TriageRules(calls=day.calls))
 
 
 def _usual(series: Series, at: datetime, deviations: float, rarity: Rarity) -> float:

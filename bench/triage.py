@@ -18,13 +18,20 @@ from datetime import timedelta
 from hashlib import blake2b
 from pathlib import Path
 from statistics import median
+from typing import Protocol
 
 from bench import nezha
 from domain.labels import fingerprint
-from domain.triage import Cause, Confidence, Finding, FirstLook, Onset, Question, Triager, claims_of
+from domain.triage import Cause, Confidence, Finding, FirstLook, Onset, Question, TriageRules, claims_of
 
 QUIET_AFTER = timedelta(minutes=20)
 """So long after the last fault the quiet part of the day begins."""
+
+
+class Triages(Protocol):
+    """Of the port as much as is compared here."""
+
+    async def triage(self, question: Question) -> Finding: ...
 
 
 class LoudestWins:
@@ -53,7 +60,7 @@ class Row:
     """One way of triage, and what is kept from it."""
 
     name: str
-    triager: Triager
+    triager: Triages
     rarity: nezha.Rarity = "day"
     change: Callable[[Question], Question] = lambda question: question
 
@@ -74,7 +81,7 @@ class Score:
 
 
 def without_graph(question: Question) -> Question:
-    return replace(question, calls={})
+    return replace(question, rules=TriageRules())
 
 
 def without_order(question: Question) -> Question:

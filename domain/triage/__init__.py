@@ -7,6 +7,7 @@ one.
 
 from __future__ import annotations
 
+from domain.changes import Change
 from domain.triage.findings import (
     DETERMINISTIC,
     TARGETS,
@@ -16,8 +17,10 @@ from domain.triage.findings import (
     Confidence,
     Evidence,
     EvidenceKind,
+    Exchange,
     Finding,
     NextStep,
+    Reply,
     Runbook,
     Similar,
     StepKind,
@@ -26,13 +29,18 @@ from domain.triage.findings import (
     Triager,
 )
 from domain.triage.first_look import FirstLook, first_look
-from domain.triage.judging import claims_of, judge, targets
-from domain.triage.questions import Calls, Change, Mute, Onset, Past, Question, onset_of, service_of
+from domain.triage.judging import claims_of, judge, judge_reply, targets
+from domain.triage.questions import Mute, Onset, Past, Question, onset_of, service_of
 from domain.triage.ranking import Candidate, confidence_in, rank
+from domain.triage.rules import Calls, Limits, Prices, PrometheusSource, Runbooks, TriageRules
+from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage, UsageStore
 
 __all__ = [
     "DETERMINISTIC",
+    "NOTHING_SPENT",
+    "NO_MODEL",
     "TARGETS",
+    "Allowance",
     "Calls",
     "Candidate",
     "Cause",
@@ -42,23 +50,33 @@ __all__ = [
     "Confidence",
     "Evidence",
     "EvidenceKind",
+    "Exchange",
     "Finding",
     "FirstLook",
+    "Limits",
     "Mute",
     "NextStep",
     "Onset",
     "Past",
+    "Prices",
+    "PrometheusSource",
     "Question",
+    "Reply",
     "Runbook",
+    "Runbooks",
     "Similar",
     "StepKind",
     "SuspectedChange",
     "TargetKind",
+    "TriageRules",
     "Triager",
+    "Usage",
+    "UsageStore",
     "claims_of",
     "confidence_in",
     "first_look",
     "judge",
+    "judge_reply",
     "onset_of",
     "rank",
     "service_of",

@@ -5,11 +5,12 @@ A finding is read by people and acted on by nobody: nothing in it can page, sile
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
 from domain.triage.questions import Question
+from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
 from domain.values import value
 
 DETERMINISTIC = "deterministic"
@@ -177,19 +178,62 @@ class Finding:
     """How many more were left out for room."""
     fallback: str = ""
     """Why the rules answered where a model had been asked; empty otherwise."""
+    usage: Usage = NOTHING_SPENT
+    """What models took to make it, also where they failed."""
+
+
+@value
+class Exchange:
+    """What a responder asked before, and what the answer was."""
+
+    asked: str
+    answered: tuple[Claim, ...]
+
+
+@value
+class Reply:
+    """What is answered to a responder's question about an incident."""
+
+    incident: str
+    made_by: str
+    claims: tuple[Claim, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    struck: int = 0
+    fallback: str = ""
+    usage: Usage = NOTHING_SPENT
 
 
 class Triager(Protocol):
     """Looks at an incident first, reads only, and answers with what it found."""
 
-    async def triage(self, question: Question) -> Finding:
+    async def triage(self, question: Question, allowance: Allowance = NO_MODEL) -> Finding:
         """Answer the question, whatever happens: trouble with a model ends in a finding whose `fallback` says so.
 
         `Finding.evidence` of the answer is what the triager's tools really returned, under ids that it gave them
         itself; a model's word for it is not enough.  The caller judges the answer (`judge`) before anybody sees it.
-        The same question may be asked twice; only its `now` need be later.
+        The same question may be asked twice; only its `now` need be later.  A model is asked only if the allowance
+        says so, and within its limits; no answer takes longer than its seconds.
 
         Raises:
             UnavailableError: Not now, and it is worth asking again soon; `retry_after` says when, if that is known.
+        """
+        ...
+
+    def reply(
+        self, question: Question, asked: str, before: Sequence[Exchange] = (), allowance: Allowance = NO_MODEL
+    ) -> AsyncGenerator[Reply]:
+        """Answer what a responder asks about the incident: the answer as far as it is known, again as it grows.
+
+        Each says all that the one before it said, with the evidence that its claims cite; the last one is the answer.
+        At least one comes, whatever happens; trouble is told as for `triage`.  The caller judges each (`judge_reply`).
+
+        Args:
+            question: The incident as it is now.
+            asked: The responder's words; to a model they are a question, and no more able to act than any other text.
+            before: What was asked and answered before, the oldest first.
+            allowance: As for `triage`.
+
+        Raises:
+            UnavailableError: As for `triage`.
         """
         ...

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from datetime import datetime, timedelta
 
+from domain.changes import Change
 from domain.groups import Incident, ReasonCode
 from domain.labels import Fingerprint
 from domain.lifecycle import SEVERITY_LABEL, severity_rank
@@ -16,19 +17,22 @@ from domain.triage.findings import (
     Claim,
     Confidence,
     EvidenceKind,
+    Exchange,
     Finding,
     NextStep,
+    Reply,
     Runbook,
     Similar,
     StepKind,
     SuspectedChange,
     TargetKind,
 )
-from domain.triage.judging import MOST_CAUSES, RUNBOOK_ANNOTATION, judge, targets
+from domain.triage.judging import MOST_CAUSES, RUNBOOK_ANNOTATION, claims_of, judge, judge_reply, targets
 from domain.triage.notes import Notes, as_line, counted, listed
-from domain.triage.questions import HISTORY_SEARCHED, Change, Onset, Past, Question, callers, reachable
+from domain.triage.questions import HISTORY_SEARCHED, Onset, Past, Question, callers, reachable
 from domain.triage.ranking import ABOUT_AS_EARLY, Candidate, confidence_in, rank
 from domain.triage.similarity import most_alike
+from domain.triage.spending import NO_MODEL, Allowance
 from domain.triage.text import clean
 
 CHANGES_BEFORE = timedelta(hours=2)
@@ -40,14 +44,38 @@ FLAPS = 3
 MOST_SIMILAR = 3
 LEAST_ALIKE = 0.4
 MOST_NAMED = 5
+MOST_REPLIED = 5
+LEAST_SHARED = 0.1
 
 
 class FirstLook:
     """Implements `Triager` with rules alone: it waits for nothing, and never fails."""
 
-    async def triage(self, question: Question) -> Finding:
+    async def triage(self, question: Question, allowance: Allowance = NO_MODEL) -> Finding:
         """Answer at once."""
         return first_look(question)
+
+    async def reply(
+        self, question: Question, asked: str, before: Sequence[Exchange] = (), allowance: Allowance = NO_MODEL
+    ) -> AsyncGenerator[Reply]:
+        """Whatever of the first look reads most like what was asked."""
+        yield first_reply(question, asked)
+
+
+def first_reply(question: Question, asked: str) -> Reply:
+    """The claims of the first look that share words with what was asked, else its summary; judged already."""
+    finding = first_look(question)
+    claims = list(dict.fromkeys(claims_of(finding)))
+    alike = most_alike(asked, [claim.text for claim in claims], MOST_REPLIED, LEAST_SHARED)
+    reply = Reply(
+        finding.incident,
+        DETERMINISTIC,
+        tuple(claims[place] for place, _ in alike) or finding.summary,
+        fallback="no model was asked: this is what the first look says of it"
+        if alike
+        else "no model was asked, and the first look says nothing of it: this is its summary",
+    )
+    return judge_reply(reply, finding.evidence, question)
 
 
 def first_look(question: Question) -> Finding:

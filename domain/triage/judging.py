@@ -19,6 +19,7 @@ from domain.triage.findings import (
     Evidence,
     Finding,
     NextStep,
+    Reply,
     Runbook,
     Similar,
     SuspectedChange,
@@ -82,9 +83,26 @@ def judge(finding: Finding, evidence: Sequence[Evidence], question: Question) ->
         struck=max(0, finding.struck) + judging.struck,
         cut=max(0, finding.cut) + judging.cut,
         fallback=clean(finding.fallback, LONGEST_REASON),
+        usage=finding.usage,
     )
     cited = {citation.evidence for claim in claims_of(judged) for citation in claim.citations}
     return replace(judged, evidence=tuple(one for name, one in judging.evidence.items() if name in cited))
+
+
+def judge_reply(reply: Reply, evidence: Sequence[Evidence], question: Question) -> Reply:
+    """The same for an answer to a responder's question."""
+    judging = _Judging(known_evidence(evidence), {})
+    claims = judging.claims(reply.claims, MOST_CLAIMS)
+    cited = {citation.evidence for claim in claims for citation in claim.citations}
+    return Reply(
+        question.incident.id,
+        clean(reply.made_by, LONGEST_REASON),
+        claims,
+        tuple(one for name, one in judging.evidence.items() if name in cited),
+        max(0, reply.struck) + judging.struck,
+        clean(reply.fallback, LONGEST_REASON),
+        reply.usage,
+    )
 
 
 def claims_of(finding: Finding) -> Iterable[Claim]:

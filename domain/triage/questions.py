@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import field
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Literal
 
 from domain.alerts import Alert
+from domain.changes import Change
 from domain.groups import Incident, LogEntry, Member
 from domain.labels import Fingerprint, Labels
+from domain.triage.rules import SERVICE_LABELS, Calls, TriageRules
 from domain.triage.text import clean
 from domain.values import value
-
-SERVICE_LABELS = ("service", "app_kubernetes_io_name", "app", "component", "deployment", "job")
-"""Which label says whose alert it is: the first of these that an alert has."""
 
 HISTORY_SEARCHED = 2000
 """So many of the latest incidents are looked through for similar ones."""
@@ -22,9 +20,6 @@ HISTORY_SEARCHED = 2000
 LONGEST_NAME = 100
 
 UNNAMED = "an alert"
-
-type Calls = Mapping[str, frozenset[str]]
-"""The call graph: each service with those that it calls.  Nobody vouches that it is complete, or without rings."""
 
 
 @value
@@ -74,18 +69,6 @@ class Past:
 
 
 @value
-class Change:
-    """Something that people or machines changed: a deploy, a flag, a migration."""
-
-    id: str
-    at: datetime
-    summary: str
-    service: str = ""
-    """Empty where the change does not say what it concerns."""
-    source: str = ""
-
-
-@value
 class Mute:
     """What keeps alerts of this incident from being told: a silence, a rule's inhibition, or an interval."""
 
@@ -112,13 +95,16 @@ class Question:
     """Other incidents, the newest first; of more than `HISTORY_SEARCHED` the rest is not looked at."""
     changes: Sequence[Change] = ()
     mutes: Sequence[Mute] = ()
-    calls: Calls = field(default_factory=dict)
-    """Empty where nothing is known of who calls whom."""
-    service_labels: tuple[str, ...] = SERVICE_LABELS
+    rules: TriageRules = TriageRules()
 
     def service_of(self, alert: Alert) -> str:
         """Whose alert it is; its name where no label says so, for then each rule is a suspect of its own."""
-        return service_of(alert.labels, self.service_labels)
+        return service_of(alert.labels, self.rules.service_labels)
+
+    @property
+    def calls(self) -> Calls:
+        """Empty where nothing is known of who calls whom."""
+        return self.rules.calls
 
     @property
     def services(self) -> frozenset[str]:

@@ -29,7 +29,8 @@ from functools import cached_property
 
 from domain.lifecycle import SEVERITY_LABEL, severity_rank
 from domain.triage.findings import Confidence
-from domain.triage.questions import Calls, Onset, Question, callers, distances
+from domain.triage.questions import Onset, Question, callers, distances
+from domain.triage.rules import Calls
 from domain.values import value
 
 ABOUT_AS_EARLY = timedelta(seconds=90)

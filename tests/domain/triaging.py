@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from domain.triage import Change, Claim, Evidence, EvidenceKind, Onset, Past, Question
+from domain.triage import Change, Claim, Evidence, EvidenceKind, Onset, Past, Question, TriageRules
 from domain.triage.findings import Citation
 from tests.builders import MINUTE, NOON, alert, incident
 
@@ -33,7 +33,12 @@ def onset(
 def question(*onsets: Onset, calls: Mapping[str, set[str]] | None = None, **changes: Any) -> Question:
     """Asked at ten past twelve; `calls` has the callees of each service."""
     graph = {caller: frozenset(callees) for caller, callees in (calls or {}).items()}
-    known: dict[str, Any] = {"incident": incident(), "now": AT_TEN_PAST, "onsets": onsets, "calls": graph}
+    known: dict[str, Any] = {
+        "incident": incident(),
+        "now": AT_TEN_PAST,
+        "onsets": onsets,
+        "rules": TriageRules(calls=graph),
+    }
     return Question(**(known | changes))
 
 
