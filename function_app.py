@@ -150,6 +150,18 @@ async def deliver(message: func.ServiceBusMessage) -> None:
     await _fold([settled], await ports().configurations.gather())
 
 
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%TRIAGE_QUEUE%", connection="SERVICE_BUS")
+@consumer("triage")
+async def look_first(message: func.ServiceBusMessage) -> None:
+    """Look at an incident before people do, and tell its group what was found; if this raises, it comes again."""
+    from adapters.documents import decode
+    from domain.looks import Triage
+    from endpoints.looking import look
+
+    if (found := await look(decode(Triage, message.get_body()))) is not None:
+        await _fold([found], await ports().configurations.gather())
+
+
 @app.cosmos_db_trigger(
     arg_name="documents",
     connection="COSMOS",
@@ -200,6 +212,7 @@ async def sweep(timer: func.TimerRequest) -> None:
     from domain.silences import RETENTION
     from domain.statistics import RETENTION as DAYS_RETENTION
     from domain.statistics import day_of
+    from domain.triage.keeping import FINDINGS_KEPT
 
     now = ports().clock()
     head = await ports().policy.get_head()
@@ -217,6 +230,7 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().requests.forget_requests(now - REQUESTS_RETENTION)
     await ports().statistics.forget_days(day_of(now - DAYS_RETENTION))
     await ports().arrivals.forget(now)
+    await ports().findings.forget_findings(now - FINDINGS_KEPT)
     await ports().broker.gather_dead()
     if head.heard_at is not None:
         await silencing.log_ended(head.heard_at, now)

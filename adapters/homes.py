@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
     from domain.statistics import StatisticsStore
+    from domain.triage.keeping import FindingStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class Home:
     statistics: StatisticsStore
     receipts: ReceiptStore
     arrivals: ArrivalStore
+    findings: FindingStore
     broker: Broker
     backlog: Callable[[], int]
     project: Project
@@ -56,6 +58,7 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.sqlite.arrivals import SqliteArrivalStore
     from adapters.sqlite.audit import SqliteAuditStore
     from adapters.sqlite.broker import SqliteBroker
+    from adapters.sqlite.findings import SqliteFindingStore
     from adapters.sqlite.groups import SqliteGroupStore
     from adapters.sqlite.idempotency import SqliteIdempotencyStore
     from adapters.sqlite.journal import Journal
@@ -92,6 +95,7 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
         requests=SqliteIdempotencyStore(journal),
         receipts=SqliteReceiptStore(journal),
         arrivals=SqliteArrivalStore(journal),
+        findings=SqliteFindingStore(journal),
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
@@ -105,6 +109,7 @@ def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.memory.arrivals import MemoryArrivalStore
     from adapters.memory.audit import MemoryAuditStore
     from adapters.memory.broker import MemoryBroker
+    from adapters.memory.findings import MemoryFindingStore
     from adapters.memory.groups import MemoryGroupStore
     from adapters.memory.idempotency import MemoryIdempotencyStore
     from adapters.memory.keys import MemoryKeyStore
@@ -140,6 +145,7 @@ def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
         requests=MemoryIdempotencyStore(),
         receipts=MemoryReceiptStore(),
         arrivals=MemoryArrivalStore(),
+        findings=MemoryFindingStore(),
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
@@ -155,6 +161,7 @@ def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
     from adapters.cosmos.causality import Causality
     from adapters.cosmos.client import Cosmos
     from adapters.cosmos.dead_letters import CosmosDeadLetters
+    from adapters.cosmos.findings import CosmosFindingStore
     from adapters.cosmos.groups import CosmosGroupStore
     from adapters.cosmos.history import History
     from adapters.cosmos.idempotency import CosmosIdempotencyStore
@@ -220,6 +227,7 @@ def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
         requests=CosmosIdempotencyStore(cosmos),
         receipts=CosmosReceiptStore(cosmos),
         arrivals=CosmosArrivalStore(cosmos, clock, timedelta(hours=settings.raw_retention_hours)),
+        findings=CosmosFindingStore(cosmos),
         statistics=statistics,
         broker=broker,
         backlog=lambda: 0,

@@ -71,6 +71,10 @@ class Settings(BaseModel):
     shadow: bool = Field(
         False, description="Send nothing to anybody; record what would be sent, to compare it with Alertmanager."
     )
+    triage: bool = Field(True, description="Look at each incident as it opens, and write down what is found.")
+    triage_process: bool = Field(
+        False, description="Look in a process of its own; `tocsin serve` does, for there a look would delay a fold."
+    )
     cosmos_endpoint: str = Field("", description="`https://NAME.documents.azure.com:443/`, asked with an identity.")
     cosmos: str = Field("", description="A connection string with a key, for an emulator on this machine only.")
     cosmos_database: str = Field("tocsin", description="The database that has the containers.")

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
+    from adapters.incident_history import IncidentHistory
     from adapters.keyring import Keyring
     from adapters.links import Links
     from adapters.live.service import Live
@@ -43,8 +44,12 @@ if TYPE_CHECKING:
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
     from domain.statistics import StatisticsStore
+    from domain.triage.findings import Triager
+    from domain.triage.keeping import FindingStore
 
 type Clock = Callable[[], datetime]
+
+type Close = Callable[[], Awaitable[None]]
 
 type Project = Callable[[Mapping[str, Any]], Awaitable[None]]
 """Brings what is listed up to date with a document that the change feed shows; safe to repeat."""
@@ -85,6 +90,9 @@ class Ports:
     receipts: ReceiptStore
     fired_alerts: FiredAlerts
     arrivals: Arrivals
+    findings: FindingStore
+    history: IncidentHistory
+    triager: Triager
     broker: Broker
     backlog: Callable[[], int]
     """How many messages with alerts wait in this process's memory; 0 where the queue is another's."""
@@ -110,6 +118,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     from adapters.entra import Entra
     from adapters.homes import HOMES
     from adapters.identity import Identity
+    from adapters.incident_history import IncidentHistory
     from adapters.keyring import Keyring, read_pepper
     from adapters.links import Links
     from adapters.live.service import Live
@@ -155,8 +164,10 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         own_file=settings.own_configuration,
         ignore_unsupported_receivers=settings.ignore_unsupported_receivers,
         is_shadow=settings.shadow,
+        is_triaged=settings.triage,
         allowance=settings.allowance,
     )
+    triager, close_triager = _triager(settings)
 
     def prepare() -> None:
         notifiers.prepare()
@@ -166,6 +177,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     fired_alerts = AlertsManagement(settings.reconcile_endpoint, identity.get)
 
     async def close() -> None:
+        await close_triager()
         await live.close()
         await fired_alerts.close()
         await notifiers.close()
@@ -204,6 +216,9 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         fired_alerts=fired_alerts,
         arrivals=Arrivals(home.arrivals, clock, timedelta(hours=settings.raw_retention_hours)),
         statistics=home.statistics,
+        findings=home.findings,
+        history=IncidentHistory(home.groups, home.statistics, clock),
+        triager=triager,
         broker=home.broker,
         backlog=home.backlog,
         project=home.project,
@@ -211,6 +226,25 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         prepare=prepare,
         close=close,
     )
+
+
+def _triager(settings: Settings) -> tuple[Triager, Close]:
+    if not settings.triage_process:
+        return make_triager(settings)
+    from adapters.triage_process import TriageProcess
+
+    process = TriageProcess()
+    return process, process.close
+
+
+def make_triager(settings: Settings) -> tuple[Triager, Close]:
+    """Who looks at incidents, in this very process, and how to let go of what that needs."""
+    from domain.triage.first_look import FirstLook
+
+    async def close() -> None:
+        """Nothing to let go of."""
+
+    return FirstLook(), close
 
 
 def _load_rules(package: ModuleType = domain) -> None:

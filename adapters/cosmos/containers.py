@@ -75,6 +75,9 @@ RECEIPTS = ContainerSpec("receipts", "/id", default_ttl=3 * DAY)
 ARRIVALS = ContainerSpec("arrivals", "/part", ("/kind/?", "/key/?", "/is_rejected/?"))
 """Payloads of sources as they came, by hour and bucket of sources; and which of these parts there are."""
 
+FINDINGS = ContainerSpec("findings", "/incident", ("/number/?", "/at/?"), default_ttl=90 * DAY)
+"""What was found at each look at an incident, and what responders asked about it."""
+
 LEASES = ContainerSpec("leases", "/id")
 """How far each function has read the change feed; written by the Functions host."""
 
@@ -92,5 +95,6 @@ CONTAINERS = (
     REQUESTS,
     RECEIPTS,
     ARRIVALS,
+    FINDINGS,
     LEASES,
 )

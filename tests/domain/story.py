@@ -593,6 +593,8 @@ class Story:
                 self.at(self.now, partial(self._deliver, outgoing), is_ours=True)
             case GroupEvents():
                 self.enqueue([outgoing])
+            case Triage():
+                self.wanted.append(outgoing)
 
     def _arrive(self, tick: Tick) -> None:
         self._under_way[tick.group_id][tick.due_at] -= 1

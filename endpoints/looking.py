@@ -1,0 +1,146 @@
+"""Looking: what is known of an incident is gathered, a triager is asked, and what it finds is judged and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from adapters.wiring import ports
+from domain.errors import NotFoundError, UnavailableError
+from domain.groups import Incident
+from domain.labels import Fingerprint
+from domain.looks import DETERMINISTIC, Found, Triage
+from domain.triage.findings import Exchange, Finding, Reply
+from domain.triage.first_look import first_look
+from domain.triage.judging import judge, judge_reply
+from domain.triage.keeping import Asked, Look
+from domain.triage.pacing import MOST_POSTPONED, headline, left_out, mutes_in, next_look
+from domain.triage.questions import Onset, Question, onset_of
+from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance
+
+log = logging.getLogger("tocsin.triage")
+
+CHANGES_WITHIN = timedelta(hours=24)
+MOST_CHANGES = 200
+MOST_ENTRIES = 200
+MOST_ONSETS = 2_000
+"""Of more alerts those that fire, and then those that began first, are looked at."""
+
+OVER_SECONDS = 5.0
+"""How often it is looked whether the incident is over, while somebody is asked about it."""
+
+
+async def look(triage: Triage) -> Found | None:
+    """Look at the incident once; None where nothing came of it, and nothing need be folded.
+
+    Raises:
+        UnavailableError: The store or a queue did not answer.
+    """
+    try:
+        incident = await ports().groups.get_incident(triage.incident)
+    except NotFoundError:
+        return None
+    now = ports().clock()
+    if incident.resolved_at is not None or incident.looks >= triage.look:
+        return None
+    if triage.look == 1 and (reason := left_out(incident.severity, now - triage.due_at)):
+        await _ask_again(triage, now)
+        return _found(triage, now, DETERMINISTIC, reason, is_left_out=True)
+    known = await ports().findings.get_look(incident.id, triage.look)
+    if known is None:
+        question = await gather(incident, now)
+        allowance = await _allowance(question, triage)
+        finding = await _ask(question, allowance, triage)
+        if finding is None:
+            return None
+        await _count(triage, now, finding)
+        known = await ports().findings.keep_look(Look(incident.id, triage.look, now, finding, allowance.reason))
+    await _ask_again(triage, now)
+    text = headline(known.finding, replace(NO_MODEL, reason=known.reason))
+    return _found(triage, known.at, known.finding.made_by, text)
+
+
+async def reply_to(incident: Incident, words: str, actor: str, id: str) -> AsyncGenerator[Reply]:
+    """Answer a responder's question about the incident: the answer as it grows, judged; then it is kept.
+
+    Raises:
+        UnavailableError: The store or the model did not answer.
+    """
+    now = ports().clock()
+    question = await gather(incident, now)
+    asked = await ports().findings.list_asked(incident.id)
+    before = [Exchange(one.words, one.reply.claims) for one in asked]
+    allowance = await _allowance(question, Triage(incident.group_id, incident.id, incident.looks + 1, now))
+    said: Reply | None = None
+    async for part in ports().triager.reply(question, words, before, allowance):
+        said = judge_reply(part, part.evidence, question)
+        yield said
+    if said is not None:
+        if said.usage != NOTHING_SPENT:
+            await ports().usage.add_usage(f"{incident.id}-{id}", now, said.usage)
+        await ports().findings.keep_asked(Asked(incident.id, id, now, actor, words, said))
+
+
+async def gather(incident: Incident, now: datetime) -> Question:
+    """Everything near the incident, as of now.
+
+    Raises:
+        UnavailableError: The store did not answer.
+    """
+    groups, history = ports().groups, ports().history
+    members = [member for _, member in await groups.list_members([incident.group_id])]
+    members.sort(key=lambda member: (not member.is_firing, member.alert.starts_at, member.alert.fingerprint))
+    onsets: list[Onset] = []
+    for member in members[:MOST_ONSETS]:
+        usual = await history.usual(member.alert.labels.get("alertname", ""))
+        onsets.append(onset_of(member, usual))
+    entries = await groups.list_entries(incident.group_id, incident=incident.id, limit=MOST_ENTRIES)
+    changes = await ports().changes.list_changes(
+        incident.opened_at - CHANGES_WITHIN, now + timedelta(minutes=1), limit=MOST_CHANGES
+    )
+    return Question(
+        incident=incident,
+        now=now,
+        onsets=tuple(onsets),
+        entries=entries,
+        history=await history.past(),
+        changes=tuple(changes),
+        mutes=mutes_in(entries),
+        rules=ports().configurations.own.triage,
+    )
+
+
+async def _ask(question: Question, allowance: Allowance, triage: Triage) -> Finding | None:
+    """What was found, judged; None where the incident was over first, or the look is put off."""
+    task = asyncio.ensure_future(ports().triager.triage(question, allowance))
+    try:
+        while not (await asyncio.wait({task}, timeout=OVER_SECONDS))[0]:
+            incident = await ports().groups.get_incident(question.incident.id)
+            if incident.resolved_at is not None:
+                log.info("incident %s was over before it was looked at", incident.id)
+                return None
+        finding = task.result()
+    except UnavailableError as error:
+        if triage.postponed < MOST_POSTPONED:
+            wait = min(error.retry_after or timedelta(seconds=30), timedelta(minutes=2))
+            due_at = ports().clock() + wait
+            await ports().queues.send_triages([replace(triage, due_at=due_at, postponed=triage.postponed + 1)])
+            return None
+        finding = replace(first_look(question), fallback=f"no model was to be had: {error}")
+    finally:
+        task.cancel()
+    return judge(finding, finding.evidence, question)
+
+
+async def _ask_again(triage: Triage, now: datetime) -> None:
+    after = next_look(triage.look)
+    if after is not None:
+        again = Triage(triage.group_id, triage.incident, triage.look + 1, now + after)
+        await ports().queues.send_triages([again])
+
+
+def _found(triage: Triage, at: datetime, by: str, text: str, *, is_left_out: bool = False) -> Found:
+    return Found(triage.group_id, triage.incident, triage.look, at, by, text, is_left_out)
