@@ -193,6 +193,7 @@ async def react_again(message: func.ServiceBusMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)
 async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
+    from domain.changes import CHANGES_KEPT
     from domain.groups import Tick
     from domain.idempotency import RETENTION as REQUESTS_RETENTION
     from domain.shadowing import MOST_RECORDS
@@ -200,6 +201,7 @@ async def sweep(timer: func.TimerRequest) -> None:
     from domain.silences import RETENTION
     from domain.statistics import RETENTION as DAYS_RETENTION
     from domain.statistics import day_of
+    from domain.triage.spending import USAGE_KEPT
 
     now = ports().clock()
     head = await ports().policy.get_head()
@@ -217,6 +219,8 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().requests.forget_requests(now - REQUESTS_RETENTION)
     await ports().statistics.forget_days(day_of(now - DAYS_RETENTION))
     await ports().arrivals.forget(now)
+    await ports().changes.forget_changes(now - CHANGES_KEPT)
+    await ports().usage.forget_usage(now - USAGE_KEPT)
     await ports().broker.gather_dead()
     if head.heard_at is not None:
         await silencing.log_ended(head.heard_at, now)

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from adapters.shadow import ShadowDeliverer
     from adapters.verifying import Verifier
     from domain.audit import AuditStore
+    from domain.changes import ChangeStore
     from domain.door import Door
     from domain.groups import GroupStore
     from domain.idempotency import IdempotencyStore
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
     from domain.statistics import StatisticsStore
+    from domain.triage.spending import UsageStore
 
 type Clock = Callable[[], datetime]
 
@@ -85,6 +87,8 @@ class Ports:
     receipts: ReceiptStore
     fired_alerts: FiredAlerts
     arrivals: Arrivals
+    changes: ChangeStore
+    usage: UsageStore
     broker: Broker
     backlog: Callable[[], int]
     """How many messages with alerts wait in this process's memory; 0 where the queue is another's."""
@@ -203,6 +207,8 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         receipts=home.receipts,
         fired_alerts=fired_alerts,
         arrivals=Arrivals(home.arrivals, clock, timedelta(hours=settings.raw_retention_hours)),
+        changes=home.changes,
+        usage=home.usage,
         statistics=home.statistics,
         broker=home.broker,
         backlog=home.backlog,

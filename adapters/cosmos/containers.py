@@ -75,6 +75,9 @@ RECEIPTS = ContainerSpec("receipts", "/id", default_ttl=3 * DAY)
 ARRIVALS = ContainerSpec("arrivals", "/part", ("/kind/?", "/key/?", "/is_rejected/?"))
 """Payloads of sources as they came, by hour and bucket of sources; and which of these parts there are."""
 
+TRIAGE = ContainerSpec("triage", "/part", ("/place/?", "/service/?"))
+"""Changes as they were reported, by bucket of their ids; and in one part what models have cost, by hour."""
+
 LEASES = ContainerSpec("leases", "/id")
 """How far each function has read the change feed; written by the Functions host."""
 
@@ -92,5 +95,6 @@ CONTAINERS = (
     REQUESTS,
     RECEIPTS,
     ARRIVALS,
+    TRIAGE,
     LEASES,
 )
