@@ -9,13 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from adapters.cosmos.client import Cosmos, Operation
 from adapters.cosmos.containers import TRIAGE
 from adapters.cosmos.items import item_id
 from adapters.cosmos.repeating import repeat
 from adapters.documents import embed, extract
-from domain.triage.spending import HOUR, NOTHING_SPENT, USAGE_KEPT, Usage, hour_of
+
+# With it comes all of triage, which a process that only wires its home does not need.
+if TYPE_CHECKING:
+    from domain.triage.spending import Usage
 
 PART = "usage"
 
@@ -28,9 +32,13 @@ class CosmosUsageStore:
         self._clock = clock
 
     async def add_usage(self, look: str, at: datetime, usage: Usage) -> None:
+        from domain.triage.spending import hour_of
+
         await repeat("what models have cost", partial(self._add, item_id("look", look), hour_of(at), usage))
 
     async def _add(self, look: str, hour: datetime, usage: Usage) -> None:
+        from domain.triage.spending import HOUR, NOTHING_SPENT, USAGE_KEPT, Usage
+
         if await self._container.read(look, PART) is not None:
             return
         known = await self._container.read(_id(hour), PART)
@@ -43,6 +51,8 @@ class CosmosUsageStore:
         await self._container.batch(PART, [("create", ({"id": look, "part": PART, "ttl": ttl},), {}), count])
 
     async def list_usage(self, since: datetime) -> Mapping[datetime, Usage]:
+        from domain.triage.spending import Usage, hour_of
+
         items, _ = await self._container.query(
             "select c.id, c.usage from c where c.id >= @first and c.id < 'hour~' order by c.id",
             PART,
