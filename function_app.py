@@ -205,6 +205,7 @@ async def react_again(message: func.ServiceBusMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)
 async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
+    from domain.changes import CHANGES_KEPT
     from domain.groups import Tick
     from domain.idempotency import RETENTION as REQUESTS_RETENTION
     from domain.shadowing import MOST_RECORDS
@@ -213,6 +214,7 @@ async def sweep(timer: func.TimerRequest) -> None:
     from domain.statistics import RETENTION as DAYS_RETENTION
     from domain.statistics import day_of
     from domain.triage.keeping import FINDINGS_KEPT
+    from domain.triage.spending import USAGE_KEPT
 
     now = ports().clock()
     head = await ports().policy.get_head()
@@ -231,6 +233,8 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().statistics.forget_days(day_of(now - DAYS_RETENTION))
     await ports().arrivals.forget(now)
     await ports().findings.forget_findings(now - FINDINGS_KEPT)
+    await ports().changes.forget_changes(now - CHANGES_KEPT)
+    await ports().usage.forget_usage(now - USAGE_KEPT)
     await ports().broker.gather_dead()
     if head.heard_at is not None:
         await silencing.log_ended(head.heard_at, now)

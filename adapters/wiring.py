@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from adapters.shadow import ShadowDeliverer
     from adapters.verifying import Verifier
     from domain.audit import AuditStore
+    from domain.changes import ChangeStore
     from domain.door import Door
     from domain.groups import GroupStore
     from domain.idempotency import IdempotencyStore
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from domain.statistics import StatisticsStore
     from domain.triage.findings import Triager
     from domain.triage.keeping import FindingStore
+    from domain.triage.spending import UsageStore
 
 type Clock = Callable[[], datetime]
 
@@ -93,6 +95,8 @@ class Ports:
     findings: FindingStore
     history: IncidentHistory
     triager: Triager
+    changes: ChangeStore
+    usage: UsageStore
     broker: Broker
     backlog: Callable[[], int]
     """How many messages with alerts wait in this process's memory; 0 where the queue is another's."""
@@ -215,6 +219,8 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         receipts=home.receipts,
         fired_alerts=fired_alerts,
         arrivals=Arrivals(home.arrivals, clock, timedelta(hours=settings.raw_retention_hours)),
+        changes=home.changes,
+        usage=home.usage,
         statistics=home.statistics,
         findings=home.findings,
         history=IncidentHistory(home.groups, home.statistics, clock),

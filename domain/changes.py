@@ -34,15 +34,19 @@ class ChangeStore(Protocol):
     async def add_changes(self, changes: Sequence[Change]) -> Sequence[bool]:
         """Keep these, in the same order whether each is new; one whose id is there already is left as it was.
 
+        Of two of one id the first is kept.  After a lost answer one that is new may be taken for a known one.
+
         Raises:
             UnavailableError: Some may not be kept; call again with all.
         """
         ...
 
     async def list_changes(
-        self, since: datetime, until: datetime, *, after: str | None = None, limit: int = 100
+        self, since: datetime, until: datetime, *, service: str = "", after: str | None = None, limit: int = 100
     ) -> Sequence[Change]:
         """Those of `since <= at < until`, the latest first, of equals by id; from the one behind the id `after` on.
+
+        With `service` only those that say that they concern it.
 
         Raises:
             NotFoundError: `after` is not the id of any.

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from adapters.wiring import ports
 from domain.errors import NotFoundError, UnavailableError
 from domain.groups import Incident
-from domain.labels import Fingerprint
 from domain.looks import DETERMINISTIC, Found, Triage
 from domain.triage.findings import Exchange, Finding, Reply
 from domain.triage.first_look import first_look
@@ -19,7 +18,8 @@ from domain.triage.judging import judge, judge_reply
 from domain.triage.keeping import Asked, Look
 from domain.triage.pacing import MOST_POSTPONED, headline, left_out, mutes_in, next_look
 from domain.triage.questions import Onset, Question, onset_of
-from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance
+from domain.triage.rules import TriageRules
+from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
 
 log = logging.getLogger("tocsin.triage")
 
@@ -56,7 +56,7 @@ async def look(triage: Triage) -> Found | None:
         finding = await _ask(question, allowance, triage)
         if finding is None:
             return None
-        await _count(triage, now, finding)
+        await _count(f"{incident.id}-{triage.look}", now, finding.usage)
         known = await ports().findings.keep_look(Look(incident.id, triage.look, now, finding, allowance.reason))
     await _ask_again(triage, now)
     text = headline(known.finding, replace(NO_MODEL, reason=known.reason))
@@ -79,8 +79,7 @@ async def reply_to(incident: Incident, words: str, actor: str, id: str) -> Async
         said = judge_reply(part, part.evidence, question)
         yield said
     if said is not None:
-        if said.usage != NOTHING_SPENT:
-            await ports().usage.add_usage(f"{incident.id}-{id}", now, said.usage)
+        await _count(f"{incident.id}-{id}", now, said.usage)
         await ports().findings.keep_asked(Asked(incident.id, id, now, actor, words, said))
 
 
@@ -109,7 +108,7 @@ async def gather(incident: Incident, now: datetime) -> Question:
         history=await history.past(),
         changes=tuple(changes),
         mutes=mutes_in(entries),
-        rules=ports().configurations.own.triage,
+        rules=TriageRules(),
     )
 
 
@@ -133,6 +132,16 @@ async def _ask(question: Question, allowance: Allowance, triage: Triage) -> Find
     finally:
         task.cancel()
     return judge(finding, finding.evidence, question)
+
+
+async def _allowance(question: Question, triage: Triage) -> Allowance:
+    """Whether a model may be asked, and what it may take."""
+    return NO_MODEL
+
+
+async def _count(name: str, at: datetime, usage: Usage) -> None:
+    if usage != NOTHING_SPENT:
+        await ports().usage.add_usage(name, at, usage)
 
 
 async def _ask_again(triage: Triage, now: datetime) -> None:

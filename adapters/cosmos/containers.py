@@ -77,6 +77,8 @@ ARRIVALS = ContainerSpec("arrivals", "/part", ("/kind/?", "/key/?", "/is_rejecte
 
 FINDINGS = ContainerSpec("findings", "/incident", ("/number/?", "/at/?"), default_ttl=90 * DAY)
 """What was found at each look at an incident, and what responders asked about it."""
+TRIAGE = ContainerSpec("triage", "/part", ("/place/?", "/service/?"))
+"""Changes as they were reported, by bucket of their ids; and in one part what models have cost, by hour."""
 
 LEASES = ContainerSpec("leases", "/id")
 """How far each function has read the change feed; written by the Functions host."""
@@ -96,5 +98,6 @@ CONTAINERS = (
     RECEIPTS,
     ARRIVALS,
     FINDINGS,
+    TRIAGE,
     LEASES,
 )

@@ -19,9 +19,9 @@ class SqliteFindingStore:
     async def keep_look(self, look: Look) -> Look:
         row = (look.incident, look.number, look.at.timestamp(), encode(look))
         with self._journal.writing() as db:
-            db.execute("insert or ignore into looks values (?, ?, ?, ?)", row)
+            db.execute("insert or ignore into findings values (?, ?, ?, ?)", row)
             found = db.execute(
-                "select document from looks where incident = ? and number = ?", (look.incident, look.number)
+                "select document from findings where incident = ? and number = ?", (look.incident, look.number)
             ).fetchone()
         await self._journal.committed()
         return decode(Look, found[0])
@@ -29,7 +29,7 @@ class SqliteFindingStore:
     async def get_look(self, incident: str, number: int | None = None) -> Look | None:
         with self._journal.writing() as db:
             row = db.execute(
-                "select document from looks where incident = ?1 and (?2 is null or number = ?2)"
+                "select document from findings where incident = ?1 and (?2 is null or number = ?2)"
                 " order by number desc limit 1",
                 (incident, number),
             ).fetchone()
@@ -50,6 +50,6 @@ class SqliteFindingStore:
 
     async def forget_findings(self, before: datetime) -> None:
         with self._journal.writing() as db:
-            db.execute("delete from looks where at < ?", (before.timestamp(),))
+            db.execute("delete from findings where at < ?", (before.timestamp(),))
             db.execute("delete from asked where at < ?", (before.timestamp(),))
         await self._journal.committed()

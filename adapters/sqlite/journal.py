@@ -80,12 +80,18 @@ create table arrivals (id text primary key, kind text not null, key text not nul
 create index arrivals_source on arrivals (kind, key, id);
 """,
     5: """
-create table looks (incident text not null, number integer not null, at real not null, document blob not null,
+create table findings (incident text not null, number integer not null, at real not null, document blob not null,
     primary key (incident, number)) without rowid;
-create index looks_at on looks (at);
+create index findings_at on findings (at);
 create table asked (incident text not null, id text not null, at real not null, document blob not null,
     primary key (incident, id)) without rowid;
 create index asked_at on asked (at);
+create table changes (id text primary key, at integer not null, service text not null, document blob not null)
+    without rowid;
+create index changes_at on changes (at desc, id);
+create table usage (hour integer primary key, document blob not null);
+create table looks (id text primary key, at integer not null) without rowid;
+create index looks_at on looks (at);
 """,
 }
 

@@ -84,10 +84,7 @@ def mutes_in(entries: Sequence[LogEntry]) -> tuple[Mute, ...]:
     for entry in reversed(entries):
         found = [reason for reason in entry.reasons if reason.code in _MUTING]
         if found:
-            return tuple(
-                Mute(_MUTING[reason.code], reason.by, reason.text, reason.fingerprints)
-                for reason in found
-            )
+            return tuple(Mute(_MUTING[reason.code], reason.by, reason.text, reason.fingerprints) for reason in found)
         if any(reason.code in (ReasonCode.NOTIFY, ReasonCode.NO_NEWS) for reason in entry.reasons):
             break  # it was looked at, and nothing was muted
     return ()

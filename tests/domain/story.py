@@ -49,6 +49,7 @@ from domain.incidents import decide
 from domain.inhibition import SourceKey, Sources, source_reports, with_reports
 from domain.labels import Fingerprint, fingerprint, match_all
 from domain.lifecycle import Action, Responded
+from domain.looks import Triage
 from domain.matchers import parse_matchers
 from domain.notifications import Delivery, NotificationLog, NotificationReason, Settled, unpack
 from domain.routing import GroupId
@@ -299,6 +300,8 @@ class Story:
         self.acknowledged: list[Acknowledged] = []
         self.pages: list[Page] = []
         self.due: list[Delivery] = []
+        self.wanted: list[Triage] = []
+        """The looks that were asked for."""
         self.flushes: list[tuple[datetime, GroupId]] = []
         self.ticked: list[Tick] = []
         self._is_punctual = ticks is on_time
