@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from domain.groups import GroupStore, Incident
+from domain.routing import GroupId
 from domain.statistics import StatisticsStore, day_of
 from domain.triage.questions import HISTORY_SEARCHED, Past
 
@@ -36,8 +38,10 @@ class IncidentHistory:
         self._refreshed_at: datetime | None = None
         self._lock = asyncio.Lock()
 
-    async def past(self) -> Sequence[Past]:
+    async def past(self, group_id: GroupId | None = None) -> Sequence[Past]:
         """The latest incidents, the newest first; the same object as long as nothing was read anew.
+
+        Of this group the last incident that is over has its notes.
 
         Raises:
             UnavailableError: The store did not answer.
@@ -46,6 +50,11 @@ class IncidentHistory:
             now = self._clock()
             if self._refreshed_at is None or now - self._refreshed_at > REFRESHED:
                 await self._refresh(now)
+            of_group = (one for one in self._past if one.incident.group_id == group_id)
+            last = next((one.incident for one in of_group if one.incident.resolved_at is not None), None)
+            if last is not None and last.id not in self._notes:
+                await self._read_notes([last])
+                self._past = tuple(replace(one, notes=self._notes.get(one.incident.id, ())) for one in self._past)
             return self._past
 
     async def usual(self, rule: str) -> float:
@@ -62,7 +71,8 @@ class IncidentHistory:
             if len(part) < AT_ONCE:
                 break
             await asyncio.sleep(0)  # the store may have answered without ever leaving the loop to others
-        await self._read_notes(found)
+        touched = [one for one in found if one.response and one.resolved_at is not None and one.id not in self._notes]
+        await self._read_notes(touched[:NOTES_READ])
         newest = {incident.id for incident in found}
         older = [] if is_anew else [one for one in self._past if one.incident.id not in newest]
         past = [Past(incident, notes=self._notes.get(incident.id, ())) for incident in found] + older
@@ -75,10 +85,7 @@ class IncidentHistory:
         self._refreshed_at = now
 
     async def _read_notes(self, incidents: Sequence[Incident]) -> None:
-        touched = [
-            one for one in incidents if one.response and one.resolved_at is not None and one.id not in self._notes
-        ]
-        for incident in touched[:NOTES_READ]:
+        for incident in incidents:
             entries = await self._groups.list_entries(incident.group_id, incident=incident.id, limit=ENTRIES_READ)
             said = [entry.responded.reason for entry in entries if entry.responded and entry.responded.reason]
             self._notes[incident.id] = tuple(said[-3:])

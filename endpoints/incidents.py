@@ -16,6 +16,7 @@ from domain.errors import InputError, NotFoundError
 from domain.principals import Scope
 from endpoints.cursors import read_cursor, refused, write_cursor
 from endpoints.filters import FILTER, read_filter, takes
+from endpoints.finding_shapes import FindingShape, show_look
 from endpoints.folds import await_folds
 from endpoints.later import later
 from endpoints.pipeline import endpoint
@@ -196,6 +197,8 @@ class IncidentDetail(IncidentSummary):
     """The oldest first."""
     is_timeline_cut: bool
     """Whether there are earlier entries than these."""
+    finding: FindingShape | None
+    """What was found when it was last looked at; null where nobody has looked."""
     cost: CostShape | None
     """What it has cost the store and the queues so far; null where those charge nothing, as on one machine."""
 
@@ -275,11 +278,13 @@ async def detail_of(incident_id: str, query: TimelineQuery) -> IncidentDetail:
     incident, trail, members, is_cut = await _trail(incident_id, query.limit)
     why = await _why(incident, trail, members, is_cut=is_cut)
     cost = await ports().groups.get_cost(incident.id)
+    look = await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
     return IncidentDetail(
         **dict(summary_of(incident)),
         current_alerts=[_current_alert(member, why) for member in members],
         timeline=[_entry(explained) for explained in trail],
         is_timeline_cut=is_cut,
+        finding=show_look(look) if look else None,
         cost=CostShape(**asdict(cost)) if cost else None,
     )
 

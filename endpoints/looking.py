@@ -105,7 +105,7 @@ async def gather(incident: Incident, now: datetime) -> Question:
         now=now,
         onsets=tuple(onsets),
         entries=entries,
-        history=await history.past(),
+        history=await history.past(incident.group_id),
         changes=tuple(changes),
         mutes=mutes_in(entries),
         rules=TriageRules(),
