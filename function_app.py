@@ -16,6 +16,7 @@ from endpoints import (
     alertmanager,
     arrivals,
     audit,
+    changes,
     configurations,
     deliveries,
     docs,
@@ -74,6 +75,7 @@ for resource in (
     reconciliation,
     arrivals,
     replaying,
+    changes,
     docs,
 ):
     app.register_functions(resource.blueprint)

@@ -269,6 +269,7 @@ async def test_whatever_the_document_promises_occurs(open_home: Path, receiver: 
     await _reconciliation(tell)
     await _pagerduty(tell)
     await _arrivals(tell)
+    await _changes(tell)
     await _documentation(tell)
     generic = {(entry.name, status) for entry in routes() for status in generated(entry)}
     never = promised().keys() - tell.seen - generic - ELSEWHERE - SHADOW
@@ -478,7 +479,7 @@ async def _reconciliation(tell: Story) -> None:
 async def _pagerduty(tell: Story) -> None:
     event = {"event_action": "trigger", "payload": {"summary": "s", "source": "h", "severity": "info"}}
     for name in ("enqueue_event", "enqueue_change"):
-        await tell(202, name, body=event)
+        await tell(202, name, body=event)  # the one shape has all that the other needs
         await tell(400, name, body=b"{" * 600_000, headers={"content-type": JSON})
 
 
@@ -490,6 +491,11 @@ async def _arrivals(tell: Story) -> None:
     await tell(200, "replay_arrivals", body={"source": "zabbix/x", "dry_run": True})
     await tell(404, "replay_arrivals", body={"source": "zabbix/x", "ids": ["nothing"]})
     await tell(200, "list_collisions")
+
+
+async def _changes(tell: Story) -> None:
+    await tell(201, "report_changes", body={"summary": "deployed cart 7", "service": "cart"})
+    await tell(200, "list_changes")
 
 
 async def _documentation(tell: Story) -> None:
