@@ -56,14 +56,14 @@ def headline(finding: Finding, allowance: Allowance) -> str:
         cause = finding.causes[0]
         others = len(finding.causes) - 1
         more = f", or {others} other{'s' if others > 1 else ''}" if others else ""
-        found = f"it may come from {cause.service} ({_SURE[cause.confidence]}{more})"
+        found = f"it may come from {cause.service}{more} ({_SURE[cause.confidence]})"
     elif finding.summary:
         found = finding.summary[0].text.rstrip(".")
     else:
         found = "nothing that could be said with evidence"
     change = f"; suspected change {finding.suspected_change.change}" if finding.suspected_change else ""
     why = finding.fallback or allowance.reason
-    return f"{found}{change} ({why})" if why else f"{found}{change}"
+    return f"{found}{change}; {why}" if why else f"{found}{change}"
 
 
 _SURE = {
