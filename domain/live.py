@@ -26,6 +26,7 @@ type LiveKind = Literal[
     "resolved_by_person",
     "reopened",
     "found",
+    "answered",
     "paged",
     "delivered",
     "failed",

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from domain.explaining import EventName, Explained
     from domain.groups import Incident, Member
     from domain.labels import Fingerprint, Matcher
+    from domain.triage.keeping import Look
 else:
     (EventName,) = later("domain.explaining", "EventName")
 
@@ -248,6 +249,7 @@ async def list_incidents_page(request: func.HttpRequest) -> func.HttpResponse:
 )
 async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
     """One incident for people: where the links in notifications lead."""
+    from endpoints.finding_page import finding_section
     from endpoints.pages import NO_SUCH_INCIDENT, incident_page, page
 
     query = read_query(TimelineQuery, request)
@@ -256,7 +258,11 @@ async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
     except NotFoundError:
         return page(NO_SUCH_INCIDENT, 404)
     why = await _why(incident, trail, members, is_cut=is_cut)
-    return page(incident_page(incident, trail, members, why, now=ports().clock(), is_cut=is_cut, up=_up(request)))
+    up, look = _up(request), await latest_look(incident)
+    finding = finding_section(look, await ports().findings.list_asked(incident.id), up=up) if look else ""
+    return page(
+        incident_page(incident, trail, members, why, now=ports().clock(), is_cut=is_cut, up=up, finding=finding)
+    )
 
 
 # The host takes an empty route for none at all; this one is the root, once AzureWebJobsDisableHomepage frees it.
@@ -278,7 +284,7 @@ async def detail_of(incident_id: str, query: TimelineQuery) -> IncidentDetail:
     incident, trail, members, is_cut = await _trail(incident_id, query.limit)
     why = await _why(incident, trail, members, is_cut=is_cut)
     cost = await ports().groups.get_cost(incident.id)
-    look = await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
+    look = await latest_look(incident)
     return IncidentDetail(
         **dict(summary_of(incident)),
         current_alerts=[_current_alert(member, why) for member in members],
@@ -350,6 +356,11 @@ async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Expla
     alerts = [member.alert for member in members]
     trail = explain(entries[-limit:], alerts, called=called, is_shadow=ports().settings.shadow)
     return incident, trail, members[:CURRENT_ALERTS_SHOWN], len(entries) > limit
+
+
+async def latest_look(incident: Incident) -> Look | None:
+    """The latest look at it; None where nobody has looked, or what was found is not kept any more."""
+    return await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
 
 
 async def _integration_names(version: str, receiver: str) -> Sequence[str]:
