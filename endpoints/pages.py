@@ -59,7 +59,8 @@ dd { margin: 0; }
 .timeline > li { position: relative; padding: 0 0 1rem 1.125rem; }
 .timeline > li::before { content: ""; position: absolute; left: -.4375rem; top: .4375rem; width: .75rem; height: .75rem;
   border-radius: 50%; background: var(--dim); border: 2px solid var(--back); }
-.timeline > li.is-received::before, .timeline > li.is-response::before, .timeline > li.is-finding::before { background: var(--link); }
+.timeline > li.is-received::before, .timeline > li.is-response::before,
+.timeline > li.is-finding::before { background: var(--link); }
 .timeline > li.is-delivered::before { background: var(--good); }
 .timeline > li.is-failed::before { background: var(--bad); }
 .timeline time { font-variant-numeric: tabular-nums; font-weight: 600; }
