@@ -261,6 +261,7 @@ async def test_whatever_the_document_promises_occurs(open_home: Path, receiver: 
     incident = await _alerts_and_groups(tell)
     await _deliveries(tell, incident)
     await _responses(tell, incident)
+    await _first_responder(tell, incident)
     await _links(tell, incident)
     await _silences(tell)
     await _keys_and_audit(tell)
@@ -393,6 +394,16 @@ async def _responses(tell: Story, incident: str) -> None:
     await tell(400, "press_button", button, body=b"duration=never", headers=page)
     await tell(404, "press_button", {"id": incident, "action": "explode"}, body=b"a=b", headers=page)
     await tell(409, "press_button", {"id": incident, "action": "reopen"}, body=b"a=b", headers=page)
+
+
+async def _first_responder(tell: Story, incident: str) -> None:
+    await tell(200, "ask_about_incident", incident, body={"question": "what fires?"})
+    await tell(404, "ask_about_incident", "nothing", body={"question": "what fires?"})
+    await tell.seen_before("list_answers", incident)
+    await tell(404, "list_answers", "nothing")
+    await tell(200, "draft_about_incident", incident)
+    await tell(200, "draft_about_incident", incident, query="kind=postmortem")
+    await tell(404, "draft_about_incident", "nothing")
 
 
 async def _links(tell: Story, incident: str) -> None:
