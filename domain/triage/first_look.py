@@ -283,7 +283,7 @@ def _similar(notes: Notes) -> tuple[Similar, ...]:
     history = [
         one for one in notes.question.history[:HISTORY_SEARCHED] if one.incident.id != notes.question.incident.id
     ]
-    alike = most_alike(_text_now(notes), [_text_then(past) for past in history], MOST_SIMILAR, LEAST_ALIKE)
+    alike = most_alike(notes.question.reads, [past.reads for past in history], MOST_SIMILAR, LEAST_ALIKE)
     if not alike:
         return ()
     lines = [_past_line(history[place], likeness, notes) for place, likeness in alike]
@@ -292,19 +292,6 @@ def _similar(notes: Notes) -> tuple[Similar, ...]:
         Similar(history[place].incident.id, round(likeness, 3), source.telling(line))
         for (place, likeness), line in zip(alike, lines, strict=True)
     )
-
-
-def _text_now(notes: Notes) -> str:
-    alerts = [" ".join(onset.alert.labels.values()) for onset in notes.onsets[:20]]
-    return " ".join([_text_of(notes.question.incident), *alerts])
-
-
-def _text_then(past: Past) -> str:
-    return f"{_text_of(past.incident)} {past.text}"
-
-
-def _text_of(incident: Incident) -> str:
-    return " ".join([incident.title, *incident.group_labels.values()])
 
 
 def _past_line(past: Past, likeness: float, notes: Notes) -> str:

@@ -17,6 +17,9 @@ from domain.values import value
 HISTORY_SEARCHED = 2000
 """So many of the latest incidents are looked through for similar ones."""
 
+ALERTS_COMPARED = 20
+"""So many of an incident's alerts, the earliest, are compared with those of others."""
+
 LONGEST_NAME = 100
 
 UNNAMED = "an alert"
@@ -67,6 +70,11 @@ class Past:
     notes: tuple[str, ...] = ()
     """What people noted or gave as their reason, the latest last."""
 
+    @property
+    def reads(self) -> str:
+        """What it is compared by."""
+        return f"{_text_of(self.incident)} {self.text}"
+
 
 @value
 class Mute:
@@ -102,6 +110,12 @@ class Question:
         return service_of(alert.labels, self.rules.service_labels)
 
     @property
+    def reads(self) -> str:
+        """What its incident is compared by."""
+        first = sorted(self.onsets, key=lambda one: (one.began_at, one.fingerprint))[:ALERTS_COMPARED]
+        return " ".join([_text_of(self.incident), *(" ".join(onset.alert.labels.values()) for onset in first)])
+
+    @property
     def calls(self) -> Calls:
         """Empty where nothing is known of who calls whom."""
         return self.rules.calls
@@ -111,6 +125,10 @@ class Question:
         """Those whose alerts are in the incident, and whom these call or are called by, however far away."""
         alerting = {self.service_of(onset.alert) for onset in self.onsets}
         return frozenset(alerting | reachable(self.calls, alerting) | reachable(callers(self.calls), alerting))
+
+
+def _text_of(incident: Incident) -> str:
+    return " ".join([incident.title, *incident.group_labels.values()])
 
 
 def service_of(labels: Labels, names: Sequence[str] = SERVICE_LABELS) -> str:
