@@ -223,8 +223,9 @@ class _Forwarding(logging.Handler):
 
 
 async def _serve() -> None:
+    from adapters.identity import Identity
     from adapters.settings import Settings
-    from adapters.wiring import make_triager
+    from adapters.triagers import make_triager
 
     loop = asyncio.get_running_loop()
     reader = asyncio.StreamReader()
@@ -239,7 +240,8 @@ async def _serve() -> None:
     root = logging.getLogger()
     root.addHandler(_Forwarding(answer))
     root.setLevel(logging.INFO)
-    triager, close = make_triager(Settings.read(os.environ))
+    identity = Identity()
+    triager = make_triager(Settings.read(os.environ), identity)
     asked = _Asked(triager, answer)
     try:
         while True:
@@ -248,7 +250,8 @@ async def _serve() -> None:
     except asyncio.IncompleteReadError:
         pass  # the parent has let go, or ended
     finally:
-        await close()
+        await triager.close()
+        await identity.close()
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
-    from adapters.incident_history import IncidentHistory
+    from adapters.first_responder import FirstResponder
     from adapters.keyring import Keyring
     from adapters.links import Links
     from adapters.live.service import Live
@@ -45,13 +45,10 @@ if TYPE_CHECKING:
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
     from domain.statistics import StatisticsStore
-    from domain.triage.findings import Triager
     from domain.triage.keeping import FindingStore
     from domain.triage.spending import UsageStore
 
 type Clock = Callable[[], datetime]
-
-type Close = Callable[[], Awaitable[None]]
 
 type Project = Callable[[Mapping[str, Any]], Awaitable[None]]
 """Brings what is listed up to date with a document that the change feed shows; safe to repeat."""
@@ -93,8 +90,7 @@ class Ports:
     fired_alerts: FiredAlerts
     arrivals: Arrivals
     findings: FindingStore
-    history: IncidentHistory
-    triager: Triager
+    first_responder: FirstResponder
     changes: ChangeStore
     usage: UsageStore
     broker: Broker
@@ -120,9 +116,9 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
+    from adapters.first_responder import FirstResponder
     from adapters.homes import HOMES
     from adapters.identity import Identity
-    from adapters.incident_history import IncidentHistory
     from adapters.keyring import Keyring, read_pepper
     from adapters.links import Links
     from adapters.live.service import Live
@@ -171,7 +167,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         is_triaged=settings.triage,
         allowance=settings.allowance,
     )
-    triager, close_triager = _triager(settings)
+    first_responder = FirstResponder(home, settings, clock, identity)
 
     def prepare() -> None:
         notifiers.prepare()
@@ -181,7 +177,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     fired_alerts = AlertsManagement(settings.reconcile_endpoint, identity.get)
 
     async def close() -> None:
-        await close_triager()
+        await first_responder.close()
         await live.close()
         await fired_alerts.close()
         await notifiers.close()
@@ -223,8 +219,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         usage=home.usage,
         statistics=home.statistics,
         findings=home.findings,
-        history=IncidentHistory(home.groups, home.statistics, clock),
-        triager=triager,
+        first_responder=first_responder,
         broker=home.broker,
         backlog=home.backlog,
         project=home.project,
@@ -232,25 +227,6 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         prepare=prepare,
         close=close,
     )
-
-
-def _triager(settings: Settings) -> tuple[Triager, Close]:
-    if not settings.triage_process:
-        return make_triager(settings)
-    from adapters.triage_process import TriageProcess
-
-    process = TriageProcess()
-    return process, process.close
-
-
-def make_triager(settings: Settings) -> tuple[Triager, Close]:
-    """Who looks at incidents, in this very process, and how to let go of what that needs."""
-    from domain.triage.first_look import FirstLook
-
-    async def close() -> None:
-        """Nothing to let go of."""
-
-    return FirstLook(), close
 
 
 def _load_rules(package: ModuleType = domain) -> None:

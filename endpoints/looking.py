@@ -12,13 +12,13 @@ from adapters.wiring import ports
 from domain.errors import NotFoundError, UnavailableError
 from domain.groups import Incident
 from domain.looks import DETERMINISTIC, Found, Triage
+from domain.triage.budgeting import allow
 from domain.triage.findings import Exchange, Finding, Reply
 from domain.triage.first_look import first_look
 from domain.triage.judging import judge, judge_reply
 from domain.triage.keeping import Asked, Look
-from domain.triage.pacing import MOST_POSTPONED, headline, left_out, mutes_in, next_look
+from domain.triage.pacing import AGAIN_AFTER, MOST_POSTPONED, headline, left_out, mutes_in, next_look
 from domain.triage.questions import Onset, Question, onset_of
-from domain.triage.rules import TriageRules
 from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
 
 log = logging.getLogger("tocsin.triage")
@@ -28,6 +28,9 @@ MOST_CHANGES = 200
 MOST_ENTRIES = 200
 MOST_ONSETS = 2_000
 """Of more alerts those that fire, and then those that began first, are looked at."""
+
+JUST_OPENED = timedelta(minutes=5)
+"""What has not been looked at so long after it opened is not waiting for it any more."""
 
 OVER_SECONDS = 5.0
 """How often it is looked whether the incident is over, while somebody is asked about it."""
@@ -56,8 +59,13 @@ async def look(triage: Triage) -> Found | None:
         finding = await _ask(question, allowance, triage)
         if finding is None:
             return None
+        if await _says_nothing_new(incident, finding):
+            await _ask_again(triage, now)
+            return None
         await _count(f"{incident.id}-{triage.look}", now, finding.usage)
-        known = await ports().findings.keep_look(Look(incident.id, triage.look, now, finding, allowance.reason))
+        known = await ports().findings.keep_look(
+            Look(incident.id, triage.look, now, finding, allowance.reason, len(question.onsets))
+        )
     await _ask_again(triage, now)
     text = headline(known.finding, replace(NO_MODEL, reason=known.reason))
     return _found(triage, known.at, known.finding.made_by, text)
@@ -75,7 +83,7 @@ async def reply_to(incident: Incident, words: str, actor: str, id: str) -> Async
     before = [Exchange(one.words, one.reply.claims) for one in asked]
     allowance = await _allowance(question, Triage(incident.group_id, incident.id, incident.looks + 1, now))
     said: Reply | None = None
-    async for part in ports().triager.reply(question, words, before, allowance):
+    async for part in ports().first_responder.triager.reply(question, words, before, allowance):
         said = judge_reply(part, part.evidence, question)
         yield said
     if said is not None:
@@ -89,7 +97,7 @@ async def gather(incident: Incident, now: datetime) -> Question:
     Raises:
         UnavailableError: The store did not answer.
     """
-    groups, history = ports().groups, ports().history
+    groups, history = ports().groups, ports().first_responder.history
     members = [member for _, member in await groups.list_members([incident.group_id])]
     members.sort(key=lambda member: (not member.is_firing, member.alert.starts_at, member.alert.fingerprint))
     onsets: list[Onset] = []
@@ -108,13 +116,13 @@ async def gather(incident: Incident, now: datetime) -> Question:
         history=await history.past(incident.group_id),
         changes=tuple(changes),
         mutes=mutes_in(entries),
-        rules=TriageRules(),
+        rules=ports().configurations.own.triage,
     )
 
 
 async def _ask(question: Question, allowance: Allowance, triage: Triage) -> Finding | None:
     """What was found, judged; None where the incident was over first, or the look is put off."""
-    task = asyncio.ensure_future(ports().triager.triage(question, allowance))
+    task = asyncio.ensure_future(ports().first_responder.triager.triage(question, allowance))
     try:
         while not (await asyncio.wait({task}, timeout=OVER_SECONDS))[0]:
             incident = await ports().groups.get_incident(question.incident.id)
@@ -134,9 +142,58 @@ async def _ask(question: Question, allowance: Allowance, triage: Triage) -> Find
     return judge(finding, finding.evidence, question)
 
 
+async def _says_nothing_new(incident: Incident, finding: Finding) -> bool:
+    """Whether it is what was found before, or rules alone made it where a model has looked already."""
+    before = await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
+    if before is None or finding == before.finding:
+        return before is not None
+    is_models = before.finding.made_by != DETERMINISTIC
+    return is_models and finding.made_by == DETERMINISTIC
+
+
 async def _allowance(question: Question, triage: Triage) -> Allowance:
     """Whether a model may be asked, and what it may take."""
-    return NO_MODEL
+    if not ports().first_responder.has_model:
+        return NO_MODEL
+    if triage.look == 1:
+        return Allowance(False, f"rules look first; whether a model is asked is seen in {AGAIN_AFTER[0].seconds} s")
+    incident, now = question.incident, question.now
+    spent, last_alerts = NOTHING_SPENT, -1
+    for number in range(1, triage.look):
+        if (known := await ports().findings.get_look(incident.id, number)) is not None:
+            spent += known.finding.usage
+            last_alerts = known.alerts if known.finding.usage.calls else last_alerts
+    for asked in await ports().findings.list_asked(incident.id):
+        spent += asked.reply.usage
+    if last_alerts == len(question.onsets):
+        return Allowance(False, "a model has looked, and no alert has come since")
+    hours = await ports().usage.list_usage(now.replace(hour=0, minute=0, second=0, microsecond=0))
+    this_hour = hours.get(now.replace(minute=0, second=0, microsecond=0), NOTHING_SPENT)
+    waiting = sum(
+        past.incident.looks == 0 and past.incident.resolved_at is None and now - past.incident.opened_at < JUST_OPENED
+        for past in question.history
+    )
+    return allow(
+        question,
+        question.rules,
+        spent,
+        this_hour,
+        sum(hours.values(), NOTHING_SPENT),
+        await _last_asked_at(question),
+        triage.look,
+        has_model=True,
+        waiting=waiting,
+    )
+
+
+async def _last_asked_at(question: Question) -> datetime | None:
+    """When a model was last asked about an earlier incident of this group."""
+    for past in question.history:
+        earlier = past.incident
+        if earlier.group_id == question.incident.group_id and earlier.id != question.incident.id:
+            known = await ports().findings.get_look(earlier.id, earlier.looks) if earlier.looks else None
+            return known.at if known is not None and known.finding.usage.calls else None
+    return None
 
 
 async def _count(name: str, at: datetime, usage: Usage) -> None:

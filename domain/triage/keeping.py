@@ -22,6 +22,8 @@ class Look:
     finding: Finding
     reason: str
     """Why a model was asked, or was not."""
+    alerts: int = 0
+    """How many alerts the incident had then."""
 
 
 @value

@@ -14,6 +14,9 @@ import pytest
 
 import function_app
 from adapters.documents import decode, encode
+from adapters.identity import Identity
+from adapters.settings import Settings
+from adapters.triagers import make_triager
 from adapters.wiring import Ports, ports
 from devhost.host import NAMES
 from devhost.index import Function, index
@@ -22,8 +25,8 @@ from domain.errors import UnavailableError
 from domain.groups import Incident, ReasonCode, Tick
 from domain.lifecycle import Action, Responded
 from domain.looks import DETERMINISTIC, Triage
-from domain.triage import NO_MODEL, Allowance, Exchange, Finding, Question, Reply
-from domain.triage.first_look import FirstLook, first_look, first_reply
+from domain.triage import NO_MODEL, Allowance, Exchange, Finding, Question, Reply, Usage
+from domain.triage.first_look import first_look, first_reply
 from endpoints import looking
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert
 from tests.contract.conftest import Clock
@@ -44,11 +47,13 @@ class Slow:
     fails: UnavailableError | None = None
     go: asyncio.Event | None = None
     asked: list[Question] = field(default_factory=list)
+    allowed: list[Allowance] = field(default_factory=list)
     is_asked: asyncio.Event = field(default_factory=asyncio.Event)
     is_cancelled: bool = False
 
     async def triage(self, question: Question, allowance: Allowance = NO_MODEL) -> Finding:
         self.asked.append(question)
+        self.allowed.append(allowance)
         self.is_asked.set()
         try:
             if self.go is not None:
@@ -58,7 +63,12 @@ class Slow:
             raise
         if self.fails is not None:
             raise self.fails
+        if allowance.is_asked:
+            return replace(first_look(question), made_by="gpt", usage=Usage(900, 100, 2, 3.0))
         return self.says or first_look(question)
+
+    async def close(self) -> None:
+        """There is nothing to close."""
 
     async def reply(
         self, question: Question, asked: str, before: Sequence[Exchange] = (), allowance: Allowance = NO_MODEL
@@ -132,8 +142,8 @@ async def _tocsin(monkeypatch: pytest.MonkeyPatch, triager: Any) -> AsyncIterato
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("adapters.wiring.wire.__defaults__", (clock,))
     ports.cache_clear()
-    home = replace(ports(), triager=triager)
-    monkeypatch.setattr("endpoints.looking.ports", lambda: home)
+    home = ports()
+    vars(home.first_responder)["triager"] = triager
     await home.policy.heard(clock(), resumed=True)
     await home.configurations.push(CONFIGURATION, name="alertmanager.yml")
     yield Tocsin(home, clock)
@@ -148,6 +158,14 @@ def triager() -> Slow:
 
 @pytest.fixture
 async def tocsin(monkeypatch: pytest.MonkeyPatch, triager: Slow) -> AsyncIterator[Tocsin]:
+    async for found in _tocsin(monkeypatch, triager):
+        yield found
+
+
+@pytest.fixture
+async def with_model(monkeypatch: pytest.MonkeyPatch, triager: Slow) -> AsyncIterator[Tocsin]:
+    monkeypatch.setenv("TOCSIN_MODEL", "gpt")
+    monkeypatch.setenv("TOCSIN_MODEL_ENDPOINT", "http://127.0.0.1:9/v1")
     async for found in _tocsin(monkeypatch, triager):
         yield found
 
@@ -275,7 +293,75 @@ async def test_what_is_near_is_gathered(tocsin: Tocsin, triager: Slow) -> None:
 
 
 async def test_with_the_rules_alone_nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    async for tocsin in _tocsin(monkeypatch, FirstLook()):
+    async for tocsin in _tocsin(monkeypatch, make_triager(Settings.read({}), Identity())):
         incident = await tocsin.fire(service="db")
         await tocsin.look()
         assert await tocsin.trail(incident)
+
+
+async def test_a_model_is_asked_at_the_second_look_and_again_only_if_more_fires(
+    with_model: Tocsin, triager: Slow
+) -> None:
+    incident = await with_model.fire(service="db", severity="critical")
+    await with_model.look()
+    with_model.clock.advance(15 * SECOND)
+    await with_model.look()
+    with_model.clock.advance(5 * MINUTE)
+    await with_model.look()
+    assert [one.is_asked for one in triager.allowed] == [False, True, False]
+    assert [one.reason for one in triager.allowed][::2] == [
+        "rules look first; whether a model is asked is seen in 15 s",
+        "a model has looked, and no alert has come since",
+    ]
+    assert triager.allowed[1].limits.tokens == 60_000
+    finding = (await with_model.show(incident))["finding"]
+    assert (finding["look"], finding["made_by"], finding["usage"]["input_tokens"]) == (2, "gpt", 900)
+    assert "its severity is critical" in finding["asked_model"]
+    assert [text.count("gpt") for _, text in await with_model.trail(incident)] == [0, 0]
+    usage = await with_model.home.usage.list_usage(NOON)
+    assert [one.tokens for one in usage.values()] == [1000]
+
+
+async def test_a_model_is_asked_again_if_more_fires(with_model: Tocsin, triager: Slow) -> None:
+    await with_model.fire(service="db", severity="critical")
+    await with_model.look()
+    with_model.clock.advance(15 * SECOND)
+    await with_model.look()
+    await with_model.fire(service="api", severity="critical")
+    with_model.clock.advance(5 * MINUTE)
+    await with_model.look()
+    assert [one.is_asked for one in triager.allowed] == [False, True, True]
+    assert triager.allowed[2].limits.tokens == 59_000
+
+
+async def test_a_group_that_flaps_is_not_asked_about_again_so_soon(with_model: Tocsin, triager: Slow) -> None:
+    for _ in range(2):
+        await with_model.fire(service="db", severity="critical")
+        await with_model.look()
+        with_model.clock.advance(15 * SECOND)
+        await with_model.look()
+        await with_model.end(service="db", severity="critical")
+        with_model.waiting()
+        with_model.clock.advance(31 * SECOND)  # what is remembered of earlier incidents is read anew
+    assert [one.is_asked for one in triager.allowed] == [False, True, False, False]
+    assert "is not asked again within 15m (cool_down)" in triager.allowed[3].reason
+
+
+async def test_what_is_mild_is_not_worth_a_model(with_model: Tocsin, triager: Slow) -> None:
+    await with_model.fire(service="db", severity="info")
+    await with_model.look()
+    with_model.clock.advance(15 * SECOND)
+    await with_model.look()
+    assert not any(one.is_asked for one in triager.allowed)
+    assert "a model is asked from warning on" in triager.allowed[1].reason
+
+
+async def test_the_same_finding_is_not_told_twice(tocsin: Tocsin, triager: Slow) -> None:
+    triager.says = Finding("x", DETERMINISTIC)
+    incident = await tocsin.fire(service="db")
+    await tocsin.look()
+    tocsin.clock.advance(15 * SECOND)
+    assert await tocsin.look() == 1
+    assert len(await tocsin.trail(incident)) == 1
+    tocsin.clock.advance(5 * MINUTE)
+    assert await tocsin.look() == 1
