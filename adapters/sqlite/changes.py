@@ -33,7 +33,8 @@ class SqliteChangeStore:
     async def list_changes(
         self, since: datetime, until: datetime, *, service: str = "", after: str | None = None, limit: int = 100
     ) -> Sequence[Change]:
-        conditions, values = ["at >= ?", "at < ?"], [_micros(since), _micros(until)]
+        conditions = ["at >= ?", "at < ?"]
+        values: list[int | str] = [_micros(since), _micros(until)]
         if after is not None:
             row = self._journal.db.execute("select at from changes where id = ?", (after,)).fetchone()
             if row is None:
