@@ -154,15 +154,32 @@ class IncidentFile(_Part):
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What would be right to answer."""
+
+    causes: Sequence[frozenset[str]]
+    """One of each set; none where the right answer is that it is not known."""
+    change: str = ""
+    """The id of the change that is to blame, if one is."""
+
+    def is_first(self, finding: Finding) -> bool:
+        """Whether the first cause that is named is one of the right ones."""
+        return bool(finding.causes) and any(finding.causes[0].service in names for names in self.causes)
+
+    def is_among(self, finding: Finding, most: int = 3) -> bool:
+        """Whether all the right ones are among the first so many."""
+        named = {cause.service for cause in finding.causes[:most]}
+        return bool(self.causes) and all(names & named for names in self.causes)
+
+
+@dataclass(frozen=True)
 class Case:
     """One incident, what is asked about it, and what would be right."""
 
     name: str
     kind: str
     is_held_out: bool
-    causes: Sequence[frozenset[str]]
-    """One of each set; none where the right answer is that it is not known."""
-    change: str
+    expected: Expected
     opened_at: datetime
     asked: timedelta
     whole: Question = field(repr=False)
@@ -180,15 +197,6 @@ class Case:
         onsets = [_seen(onset, now) for onset in self.whole.onsets if onset.began_at <= now]
         changes = [change for change in self.whole.changes if change.at <= now]
         return replace(self.whole, now=now, onsets=onsets, changes=changes)
-
-    def is_first(self, finding: Finding) -> bool:
-        """Whether the first cause that is named is one of the right ones."""
-        return bool(finding.causes) and any(finding.causes[0].service in names for names in self.causes)
-
-    def is_among(self, finding: Finding, most: int = 3) -> bool:
-        """Whether all the right ones are among the first so many."""
-        named = {cause.service for cause in finding.causes[:most]}
-        return bool(self.causes) and all(names & named for names in self.causes)
 
 
 def read_cases(folder: Path = INCIDENTS) -> list[Case]:
@@ -226,8 +234,9 @@ def read_case(path: Path) -> Case:
     if file.change and file.change not in {change.id for change in question.changes}:
         raise ValueError(f"{path.name}: no change {file.change!r}")
     causes = [frozenset([one] if isinstance(one, str) else one) for one in file.causes]
+    expected = Expected(causes, file.change)
     return Case(
-        path.stem, file.kind, file.held_out, causes, file.change, incident.opened_at, file.asked, question, file.series
+        path.stem, file.kind, file.held_out, expected, incident.opened_at, file.asked, question, file.series
     )
 
 
