@@ -235,9 +235,7 @@ def read_case(path: Path) -> Case:
         raise ValueError(f"{path.name}: no change {file.change!r}")
     causes = [frozenset([one] if isinstance(one, str) else one) for one in file.causes]
     expected = Expected(causes, file.change)
-    return Case(
-        path.stem, file.kind, file.held_out, expected, incident.opened_at, file.asked, question, file.series
-    )
+    return Case(path.stem, file.kind, file.held_out, expected, incident.opened_at, file.asked, question, file.series)
 
 
 def _onsets(part: AlertPart, file: IncidentFile) -> Iterator[Onset]:

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from http.client import HTTPConnection, HTTPException
-from itertools import count, takewhile
 from pathlib import Path
 
 from tests.eval.incidents import SCRAPE, SERIES_BEFORE, Case, Series
@@ -31,7 +30,8 @@ def openmetrics(series: Sequence[Series], opened_at: datetime, until: timedelta)
 
 def _lines(series: Series, opened_at: datetime, until: timedelta) -> Iterator[str]:
     labels = ",".join(f'{name}="{_escaped(value)}"' for name, value in series.labels.items())
-    for since in takewhile(lambda since: since <= until, count(-SERIES_BEFORE, SCRAPE)):  # type: ignore[call-overload]
+    for number in range((SERIES_BEFORE + until) // SCRAPE + 1):
+        since = number * SCRAPE - SERIES_BEFORE
         at = (opened_at + since).timestamp()
         yield f"{series.name}{{{labels}}} {series.value_at(since):.6g} {at:.3f}"
 
@@ -53,7 +53,7 @@ def serving(case: Case, folder: Path, prometheus: Path, promtool: Path) -> Itera
     made, data, configuration = folder / "series.txt", folder / "data", folder / "prometheus.yml"
     made.write_text(openmetrics(case.series, case.opened_at, case.asked))
     configuration.write_text(CONFIGURATION)
-    command = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", made, data]
+    command: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", made, data]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
