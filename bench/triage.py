@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import shutil
 import sys
 from collections import Counter
@@ -113,9 +114,9 @@ def with_metrics(cases: Sequence[Case]) -> Iterator[Asked]:
     """The same, each with a Prometheus that has the incident's series for as long as it is asked about.
 
     Raises:
-        FileNotFoundError: There is no Prometheus on this machine.
+        FileNotFoundError: There is no Prometheus on this machine: on PATH, or where PROMETHEUS and PROMTOOL say.
     """
-    found = {name: shutil.which(name) for name in ("prometheus", "promtool")}
+    found = {name: shutil.which(os.environ.get(name.upper(), name)) for name in ("prometheus", "promtool")}
     if not all(found.values()):
         raise FileNotFoundError(f"a model reads metrics: {found}")
     programs = {name: Path(path or "") for name, path in found.items()}

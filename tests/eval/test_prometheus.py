@@ -11,6 +11,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import pytest
 
+from bench.triage import with_metrics
 from tests.eval.incidents import INCIDENTS, Case, Series, read_case, read_cases
 from tests.eval.prometheus import openmetrics, serving
 
@@ -69,3 +70,17 @@ def test_a_query_answers_what_was_made(tmp_path: Path, program: Callable[[str], 
         assert [value for _, value in found["values"]] == ["0.002"] * 6 + ["0.41"] * 2
         loudest = ask(url, "query", query="topk(1, http_requests_5xx_ratio)", time=end)
         assert [one["metric"] for one in loudest] == [{"__name__": "http_requests_5xx_ratio", "service": "checkout"}]
+
+
+@pytest.mark.needs("prometheus", "promtool")
+def test_a_way_with_a_model_is_asked_with_each_incidents_series_at_hand(
+    program: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROMETHEUS", str(program("prometheus")))
+    monkeypatch.setenv("PROMTOOL", str(program("promtool")))
+    cases = [read_case(INCIDENTS / f"{name}.yaml") for name in ("one-pod-crash-loops", "saved-to-zero")]
+    for case, asked in zip(cases, with_metrics(cases), strict=True):
+        at = str(asked.question.now.timestamp())
+        found = ask(asked.question.rules.prometheus.url, "query", query='{__name__=~".+"}', time=at)
+        names = [metric["__name__"] for one in found if isinstance(metric := one["metric"], dict)]
+        assert sorted(names) == sorted(one.name for one in case.series)
