@@ -1,4 +1,4 @@
-"""Budgeting: whether an incident is worth asking a model about, what that may take, and which incidents are looked at.
+"""Budgeting: whether an incident is worth asking a model about, and what that may take.
 
 A model is asked in the order of what its answer may be worth: by severity, then by novelty, and only as long as every
 budget has enough left.  As a budget runs down its last parts are kept for the worse incidents.  Whatever is decided, a
@@ -33,9 +33,6 @@ RESERVED = ((4, 0.4), (5, 0.2))
 
 CROWDED = ((4, 20), (5, 100))
 """From so many waiting incidents on a model is asked only about those of this rank and higher ones."""
-
-OVERLOADED = ((3, 1.0), (4, 2.0), (5, 4.0))
-"""Above so many times what can be looked at, incidents beneath this rank are not."""
 
 LEAST_TOKENS = 1_000
 LEAST_SECONDS = 1.0
@@ -225,36 +222,6 @@ def _least_of(all_left: Sequence[Limits]) -> Limits:
         seconds=min((left.seconds for left in all_left if left.seconds is not None), default=None),
         money=min((left.money for left in all_left if left.money is not None), default=None),
     )
-
-
-# --- which are looked at --------------------------------------------------------------------------------------------
-
-
-@value
-class Shedding:
-    """Whether an incident is looked at, where there are more than can be."""
-
-    is_looked_at: bool
-    reason: str
-
-
-def shed(severity: str, waiting: int, capacity: int) -> Shedding:
-    """Whether an incident of this severity is looked at now; the higher ones longest, critical ones always.
-
-    Args:
-        severity: See `severity_of`.
-        waiting: How many incidents wait for a look, this one among them.
-        capacity: How many can be looked at in the time that a finding may take.
-    """
-    load = waiting / max(capacity, 1)
-    rank = severity_rank(severity)
-    least = max((bar for bar, much in OVERLOADED if load > much), default=-1)
-    told = f"{waiting:,} wait for a first look, and {max(capacity, 1):,} can be looked at in time"
-    if least < 0:
-        return Shedding(True, told)
-    if rank >= least:
-        return Shedding(True, f"{told}; looked at are those from {_word(least)} on, and {_called(rank)}")
-    return Shedding(False, f"no first look: {told}, those from {_word(least)} on before others; {_called(rank)}")
 
 
 # --- words ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from domain.lifecycle import Action
 from domain.tracing.words import joined
 from domain.triage.account import LONGEST_NAME, LONGEST_TITLE, MOST_NAMED, Account, lasting
 from domain.triage.findings import Cause, Confidence, Finding
-from domain.triage.first_look import CHANGES_BEFORE
+from domain.triage.hints import CHANGES_BEFORE
 from domain.triage.judging import RUNBOOK_ANNOTATION
 from domain.triage.markdown import BLANK, bullets, code, plain, section
 from domain.triage.notes import counted

@@ -10,7 +10,7 @@ from domain.alerts import Alert
 from domain.changes import Change
 from domain.groups import Incident, LogEntry, Member
 from domain.labels import Fingerprint, Labels
-from domain.triage.rules import SERVICE_LABELS, Calls, TriageRules
+from domain.triage.rules import PLACE_LABELS, SERVICE_LABELS, Calls, TriageRules
 from domain.triage.text import clean
 from domain.values import value
 
@@ -122,9 +122,24 @@ class Question:
 
     @property
     def services(self) -> frozenset[str]:
-        """Those whose alerts are in the incident, and whom these call or are called by, however far away."""
+        """Those whose alerts are in the incident, whom these call or are called by however far away, and the places."""
         alerting = {self.service_of(onset.alert) for onset in self.onsets}
-        return frozenset(alerting | reachable(self.calls, alerting) | reachable(callers(self.calls), alerting))
+        related = reachable(self.calls, alerting) | reachable(callers(self.calls), alerting)
+        return frozenset(alerting | related | self.places)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Where alerts of two services or more come from: nodes, hosts, racks; by what labels say."""
+        found: dict[str, set[str]] = {}
+        for onset in self.onsets:
+            for place in self.places_of(onset.alert):
+                found.setdefault(place, set()).add(self.service_of(onset.alert))
+        return frozenset(place for place, services in found.items() if len(services - {place}) > 1)
+
+    def places_of(self, alert: Alert) -> frozenset[str]:
+        """Where it comes from; what the incident is grouped by tells nothing apart."""
+        labels = (name for name in PLACE_LABELS if name not in self.incident.group_labels)
+        return frozenset(filter(None, (clean(alert.labels.get(name, ""), LONGEST_NAME) for name in labels)))
 
 
 def _text_of(incident: Incident) -> str:

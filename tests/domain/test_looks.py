@@ -117,7 +117,7 @@ def test_pages_are_the_same_with_triage_and_without() -> None:
 
 
 def test_looks_come_to_an_end() -> None:
-    assert [next_look(number) for number in (1, 2, 3, 4)] == [*AGAIN_AFTER, None, None]
+    assert [next_look(number) for number in (1, 2, 3, 4, 5)] == [*AGAIN_AFTER, None, None]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from domain.lifecycle import Response, severity_rank
 from domain.triage import NO_MODEL, NOTHING_SPENT, Allowance, Limits, Past, Question, TriageRules, Usage
-from domain.triage.budgeting import KINDS, LEAST_SECONDS, LEAST_TOKENS, allow, severity_of, shed
+from domain.triage.budgeting import KINDS, LEAST_SECONDS, LEAST_TOKENS, allow, severity_of
 from tests.builders import HOUR, MINUTE, NOON, incident
 from tests.domain.triaging import AT_TEN_PAST, onset, past, question
 
@@ -324,51 +324,3 @@ def test_a_higher_severity_is_never_worse_off(
             less, more = getattr(lower.limits, kind), getattr(higher.limits, kind)
             assert (less is None) == (more is None)
             assert less is None or less <= more
-
-
-# --- which are looked at --------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("severity", "waiting", "reason"),
-    [
-        pytest.param("", 10, "10 wait for a first look, and 10 can be looked at in time", id="there is room for all"),
-        pytest.param(
-            "info",
-            11,
-            "no first look: 11 wait for a first look, and 10 can be looked at in time, those from warning on before "
-            "others; its severity is info",
-            id="one too many",
-        ),
-        pytest.param(
-            "warning",
-            11,
-            "11 wait for a first look, and 10 can be looked at in time; looked at are those from warning on, and its "
-            "severity is warning",
-            id="one too many, and higher",
-        ),
-        pytest.param(
-            "",
-            41,
-            "no first look: 41 wait for a first look, and 10 can be looked at in time, those from critical on before "
-            "others; it has no severity that is known",
-            id="four times too many",
-        ),
-    ],
-)
-def test_shedding(severity: str, waiting: int, reason: str) -> None:
-    found = shed(severity, waiting, 10)
-    assert (found.is_looked_at, found.reason) == (not reason.startswith("no "), reason)
-
-
-@given(words, words, st.integers(0, 10_000), st.integers(0, 10_000), st.integers(-1, 99))
-def test_the_higher_and_the_fewer_are_looked_at(one: str, other: str, fewer: int, more: int, capacity: int) -> None:
-    low, high = sorted((one, other), key=severity_rank)
-    fewer, more = sorted((fewer, more))
-    crowded = shed(low, more, capacity)
-    assert crowded.reason
-    if crowded.is_looked_at:
-        assert shed(high, more, capacity).is_looked_at
-        assert shed(low, fewer, capacity).is_looked_at
-    assert shed("critical", more, capacity).is_looked_at
-    assert shed(low, min(more, max(capacity, 1)), capacity).is_looked_at
