@@ -12,6 +12,7 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from domain.sources.redaction import MASK, MOST_SOUGHT, redact, scrub, scrub_labels
 from domain.sources.secret_names import is_secret
@@ -55,11 +56,25 @@ class Fence:
         """The text as one line without secrets."""
         # Cleaned before secrets are looked for: what does not print could hide the name of one.
         text = clean(unicodedata.normalize("NFKC", text[: longest * 4]), longest * 4)
-        text = text.replace(self.nonce, "")
+        return clean(self.without_secrets(text.replace(self.nonce, "")), longest)
+
+    def without_secrets(self, text: str) -> str:
+        """The text with a mask for each secret that shows, or is known."""
         text = _SHAPES.sub(MASK, _NAMED.sub(_masked, redact(text).text))
         for some in self.secrets:
             text = scrub(text, some)
-        return clean(text, longest)
+        return text
+
+    def deeply(self, document: Any) -> Any:
+        """The same for every text in a document of JSON."""
+        found: Any = document
+        if isinstance(found, str):
+            found = self.without_secrets(found)
+        elif isinstance(found, Mapping):
+            found = {self.without_secrets(str(name)): self.deeply(one) for name, one in found.items()}
+        elif isinstance(found, (list, tuple)):
+            found = [self.deeply(one) for one in found]
+        return found
 
     def lines(self, lines: Iterable[str], longest: int = LONGEST_EVIDENCE) -> str:
         """As many whole lines as there is room for; empty ones are left out."""

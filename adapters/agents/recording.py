@@ -15,7 +15,7 @@ from typing import Any
 from adapters.agents import prompts
 from adapters.agents.look import Look
 from adapters.documents import encode
-from domain.triage import Evidence, Finding, Reply
+from domain.triage import Finding, Reply
 
 log = logging.getLogger("tocsin.triage")
 
@@ -83,7 +83,7 @@ def summary_of(name: str, look: Look, outcome: Outcome, answers: Sequence[Findin
 
 def content_of(look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, Any]:
     """What was shown and said, without the secrets that were kept from the model too."""
-    return {
+    content: Mapping[str, Any] = {
         "question": json.loads(encode(look.question)),
         "asked": look.fence.line(look.asked, 2_000),
         "before": json.loads(encode(list(look.before))),
@@ -99,6 +99,7 @@ def content_of(look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, A
         ],
         "answers": json.loads(encode(list(answers))),
     }
+    return look.fence.deeply(content)
 
 
 async def record(
@@ -128,8 +129,3 @@ def _write(file: Path, text: str) -> None:
     # Alerts and logs stand in it: for whoever runs Tocsin alone.
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
-
-
-def evidence_of(document: Mapping[str, Any]) -> list[Evidence]:
-    """The evidence in a record."""
-    return [Evidence(**one) for one in document["evidence"]]
