@@ -99,7 +99,8 @@ def content_of(look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, A
         ],
         "answers": json.loads(encode(list(answers))),
     }
-    return look.fence.deeply(content)
+    found: Mapping[str, Any] = look.fence.deeply(content)
+    return found
 
 
 async def record(
