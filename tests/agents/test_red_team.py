@@ -74,7 +74,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     await found.runner.cleanup()
 
 
-def no_credential() -> Any:
+def no_client() -> Any:
     raise AssertionError("no query may get so far")
 
 
@@ -120,7 +120,7 @@ def own_words(answered: Finding, question: Question) -> str:
 
 def made(world: World, *turns: Any, records: Path | None = None) -> tuple[AgentTriager, ScriptedClient]:
     client = ScriptedClient(*turns)
-    sources = LiveSources(Fetcher(), LogAnalytics(no_credential))
+    sources = LiveSources(Fetcher(), LogAnalytics(no_client))
     return AgentTriager(MODEL, client, sources, records=records), client
 
 
