@@ -8,7 +8,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -22,17 +22,7 @@ log = logging.getLogger("tocsin.triage")
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a look ended."""
-
-    code: str
-    """`model`, or the code of the trouble; `cancelled` where nobody waited for it any longer."""
-    words: str = ""
-    retry_after_seconds: float | None = None
-
-
-def summary_of(name: str, look: Look, outcome: Outcome, answers: Sequence[Finding | Reply]) -> Mapping[str, Any]:
+def summary_of(name: str, look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, Any]:
     """What was done and what came of it, with no word of what anybody wrote but the arguments of tools."""
     last = answers[-1] if answers else None
     return {
@@ -74,7 +64,7 @@ def summary_of(name: str, look: Look, outcome: Outcome, answers: Sequence[Findin
         ],
         "steps": look.steps,
         "usage": asdict(look.meter.usage),
-        "outcome": outcome.code,
+        "outcome": look.outcome.code,
         "made_by": last.made_by if last else "",
         "struck": last.struck if last else 0,
         "fallback": last.fallback if last else "",
@@ -103,11 +93,9 @@ def content_of(look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, A
     return found
 
 
-async def record(
-    name: str, look: Look, outcome: Outcome, answers: Sequence[Finding | Reply], folder: Path | None
-) -> None:
+async def record(name: str, look: Look, answers: Sequence[Finding | Reply], folder: Path | None) -> None:
     """Write the line, and the file where there is a folder for it; a file that cannot be written is only said."""
-    summary = summary_of(name, look, outcome, answers)
+    summary = summary_of(name, look, answers)
     log.info("%s", json.dumps(summary, ensure_ascii=False, default=str))
     if folder is None and not log.isEnabledFor(logging.DEBUG):
         return
@@ -115,7 +103,7 @@ async def record(
     log.debug("%s", json.dumps({"run": name, **content}, ensure_ascii=False, default=str))
     if folder is None:
         return
-    trouble = {"words": outcome.words, "code": outcome.code, "retry_after_seconds": outcome.retry_after_seconds}
+    trouble = asdict(look.outcome)
     document = {"version": VERSION, "summary": summary, "trouble": trouble, **content}
     incident = re.sub(r"[^A-Za-z0-9-]", "_", look.asked_about.incident.id)[:80]
     file = folder / f"{look.asked_about.now:%Y%m%dT%H%M%S}-{incident}-{name}.json"
