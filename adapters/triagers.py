@@ -29,7 +29,7 @@ def make_triager(settings: Settings, identity: Identity) -> ClosingTriager:
     if not settings.model:
         return _WithoutModel()
     from adapters.agents.fetching import Fetcher
-    from adapters.agents.logs import LogAnalytics
+    from adapters.agents.logs import LogAnalytics, make_log_client
     from adapters.agents.models import Model, ServiceClient
     from adapters.agents.sources import LiveSources
     from adapters.agents.triager import AgentTriager
@@ -45,6 +45,6 @@ def make_triager(settings: Settings, identity: Identity) -> ClosingTriager:
     return AgentTriager(
         model,
         ServiceClient(model, identity),
-        LiveSources(Fetcher(Guard(settings.allowance)), LogAnalytics(identity.get)),
+        LiveSources(Fetcher(Guard(settings.allowance)), LogAnalytics(lambda: make_log_client(identity.get()))),
         records=settings.triage_record,
     )

@@ -12,20 +12,22 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from domain.sources.redaction import MASK, MOST_SOUGHT, redact, scrub, scrub_labels
 from domain.sources.secret_names import is_secret
 from domain.triage import Citation, Claim, Evidence, Onset, Question
 from domain.triage.judging import LONGEST_EVIDENCE
 from domain.triage.notes import LONGEST_LINE
+from domain.triage.questions import HISTORY_SEARCHED
 from domain.triage.text import clean
 
 LONGEST_READ = 8_000
-"""So much of one annotation is looked at; the rest cannot matter, and hostile ones are long."""
+"""So much of one text is looked at; the rest cannot matter, and hostile ones are long."""
 
 MOST_SECRETS = 2_000
 
-_NAMED = re.compile(r"""([A-Za-z0-9_.\-]{1,64})(["']?\s?[:=]\s?["']?)([^\s"',;&]+)""")
+_NAMED = re.compile(r"""(?<![A-Za-z0-9_.\-])([A-Za-z0-9_.\-]{1,64})(["']?\s?[:=]\s?["']?)([^\s"',;&]+)""")
 _SHAPES = re.compile(
     r"eyJ[\w-]{8,}\.[\w-]{4,}\.[\w-]*"  # a JSON Web Token
     r"|\bgh[pousr]_\w{20,}|\bxox[abeprs]-[\w-]{10,}|\bAKIA[0-9A-Z]{16}\b|\bsk-[\w-]{16,}|\bglpat-[\w-]{16,}"
@@ -55,11 +57,25 @@ class Fence:
         """The text as one line without secrets."""
         # Cleaned before secrets are looked for: what does not print could hide the name of one.
         text = clean(unicodedata.normalize("NFKC", text[: longest * 4]), longest * 4)
-        text = text.replace(self.nonce, "")
+        return clean(self.without_secrets(text.replace(self.nonce, "")), longest)
+
+    def without_secrets(self, text: str) -> str:
+        """The text with a mask for each secret that shows, or is known."""
         text = _SHAPES.sub(MASK, _NAMED.sub(_masked, redact(text).text))
         for some in self.secrets:
             text = scrub(text, some)
-        return clean(text, longest)
+        return text
+
+    def deeply(self, document: Any) -> Any:
+        """The same for every text in a document of JSON."""
+        found: Any = document
+        if isinstance(found, str):
+            found = self.without_secrets(found)
+        elif isinstance(found, Mapping):
+            found = {self.without_secrets(str(name)): self.deeply(one) for name, one in found.items()}
+        elif isinstance(found, (list, tuple)):
+            found = [self.deeply(one) for one in found]
+        return found
 
     def lines(self, lines: Iterable[str], longest: int = LONGEST_EVIDENCE) -> str:
         """As many whole lines as there is room for; empty ones are left out."""
@@ -107,11 +123,17 @@ def fence_for(question: Question) -> Fence:
 
 
 def masked(question: Question) -> Question:
-    """The question without the values of secret names, its annotations cut; what identifies alerts stays."""
+    """The question without the values of secret names, long texts cut; what identifies alerts stays."""
     return replace(
         question,
         incident=replace(question.incident, group_labels=scrub_labels(question.incident.group_labels, frozenset())),
         onsets=tuple(map(_masked_onset, question.onsets)),
+        changes=tuple(replace(one, summary=one.summary[:LONGEST_READ]) for one in question.changes),
+        history=tuple(
+            replace(one, text=one.text[:LONGEST_READ], notes=tuple(note[:LONGEST_READ] for note in one.notes))
+            for one in question.history[:HISTORY_SEARCHED]
+        ),
+        mutes=tuple(replace(one, text=one.text[:LONGEST_READ]) for one in question.mutes),
     )
 
 

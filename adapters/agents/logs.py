@@ -30,12 +30,9 @@ _ELSEWHERE = re.compile(
 class LogAnalytics:
     """Asks one workspace at a time; the client is made when it is first asked."""
 
-    def __init__(
-        self, credential: Callable[[], AsyncTokenCredential], endpoint: str = "https://api.loganalytics.io"
-    ) -> None:
-        """`credential` is asked for at the first query."""
-        self._credential = credential
-        self._endpoint = endpoint
+    def __init__(self, make_client: Callable[[], LogsQueryClient]) -> None:
+        """`make_client` is called at the first query; see `make_log_client`."""
+        self._make_client = make_client
         self._client: LogsQueryClient | None = None
 
     async def query(self, workspace: str, query: str, now: datetime, minutes: int) -> list[str]:
@@ -76,10 +73,15 @@ class LogAnalytics:
 
     def _open(self) -> LogsQueryClient:
         if self._client is None:
-            from azure.monitor.query.aio import LogsQueryClient
-
-            self._client = LogsQueryClient(self._credential(), endpoint=self._endpoint, retry_total=0)
+            self._client = self._make_client()
         return self._client
+
+
+def make_log_client(credential: AsyncTokenCredential, **options: Any) -> LogsQueryClient:
+    """The client of the SDK, which waits for nothing twice; `options` are the SDK's own."""
+    from azure.monitor.query.aio import LogsQueryClient
+
+    return LogsQueryClient(credential, retry_total=0, **options)
 
 
 def _lines(table: Any) -> list[str]:

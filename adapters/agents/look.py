@@ -16,7 +16,7 @@ from adapters.agents.models import Model
 from adapters.agents.sources import Sources
 from adapters.agents.specialists import Showing, metrics_specialist
 from adapters.agents.toolbox import Toolbox
-from adapters.agents.trouble import TroubleError, unfinished
+from adapters.agents.trouble import Outcome, TroubleError, unfinished
 from domain.triage import (
     Allowance,
     Claim,
@@ -57,6 +57,8 @@ class Look:
     """What happened that is no call and no tool, for the record: `repaired`, `review: struck 2`."""
     standing: Finding | None = None
     """What the model has said and is judged, should time run out."""
+
+    outcome: Outcome = field(default_factory=lambda: Outcome("cancelled"))
 
     def __post_init__(self) -> None:
         self.fence = fence_for(self.asked_about)

@@ -143,6 +143,8 @@ _NEVER_BEGAN = frozenset({"ConnectError", "ConnectTimeout"})
 
 def _may_have_begun(error: BaseException) -> bool:
     """Whether the service may have worked for us: it was reached, and has not answered with a refusal."""
+    if (known := getattr(error, "has_begun", None)) is not None:
+        return bool(known)
     cause = error.__cause__
     if getattr(getattr(cause, "response", None), "status_code", None) is not None:
         return False

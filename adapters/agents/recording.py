@@ -8,31 +8,21 @@ import logging
 import os
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from adapters.agents import prompts
 from adapters.agents.look import Look
 from adapters.documents import encode
-from domain.triage import Evidence, Finding, Reply
+from domain.triage import Finding, Reply
 
 log = logging.getLogger("tocsin.triage")
 
 VERSION = 1
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """How a look ended."""
-
-    code: str
-    """`model`, or the code of the trouble; `cancelled` where nobody waited for it any longer."""
-    words: str = ""
-    retry_after_seconds: float | None = None
-
-
-def summary_of(name: str, look: Look, outcome: Outcome, answers: Sequence[Finding | Reply]) -> Mapping[str, Any]:
+def summary_of(name: str, look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, Any]:
     """What was done and what came of it, with no word of what anybody wrote but the arguments of tools."""
     last = answers[-1] if answers else None
     return {
@@ -74,7 +64,7 @@ def summary_of(name: str, look: Look, outcome: Outcome, answers: Sequence[Findin
         ],
         "steps": look.steps,
         "usage": asdict(look.meter.usage),
-        "outcome": outcome.code,
+        "outcome": look.outcome.code,
         "made_by": last.made_by if last else "",
         "struck": last.struck if last else 0,
         "fallback": last.fallback if last else "",
@@ -83,7 +73,7 @@ def summary_of(name: str, look: Look, outcome: Outcome, answers: Sequence[Findin
 
 def content_of(look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, Any]:
     """What was shown and said, without the secrets that were kept from the model too."""
-    return {
+    content: Mapping[str, Any] = {
         "question": json.loads(encode(look.question)),
         "asked": look.fence.line(look.asked, 2_000),
         "before": json.loads(encode(list(look.before))),
@@ -99,13 +89,13 @@ def content_of(look: Look, answers: Sequence[Finding | Reply]) -> Mapping[str, A
         ],
         "answers": json.loads(encode(list(answers))),
     }
+    found: Mapping[str, Any] = look.fence.deeply(content)
+    return found
 
 
-async def record(
-    name: str, look: Look, outcome: Outcome, answers: Sequence[Finding | Reply], folder: Path | None
-) -> None:
+async def record(name: str, look: Look, answers: Sequence[Finding | Reply], folder: Path | None) -> None:
     """Write the line, and the file where there is a folder for it; a file that cannot be written is only said."""
-    summary = summary_of(name, look, outcome, answers)
+    summary = summary_of(name, look, answers)
     log.info("%s", json.dumps(summary, ensure_ascii=False, default=str))
     if folder is None and not log.isEnabledFor(logging.DEBUG):
         return
@@ -113,7 +103,7 @@ async def record(
     log.debug("%s", json.dumps({"run": name, **content}, ensure_ascii=False, default=str))
     if folder is None:
         return
-    trouble = {"words": outcome.words, "code": outcome.code, "retry_after_seconds": outcome.retry_after_seconds}
+    trouble = asdict(look.outcome)
     document = {"version": VERSION, "summary": summary, "trouble": trouble, **content}
     incident = re.sub(r"[^A-Za-z0-9-]", "_", look.asked_about.incident.id)[:80]
     file = folder / f"{look.asked_about.now:%Y%m%dT%H%M%S}-{incident}-{name}.json"
@@ -128,8 +118,3 @@ def _write(file: Path, text: str) -> None:
     # Alerts and logs stand in it: for whoever runs Tocsin alone.
     with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as out:
         out.write(text)
-
-
-def evidence_of(document: Mapping[str, Any]) -> list[Evidence]:
-    """The evidence in a record."""
-    return [Evidence(**one) for one in document["evidence"]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -81,7 +82,7 @@ def _turns(
 ) -> Iterator[Turn]:
     for call, said in zip(calls, messages, strict=True):
         if call["error"]:
-            yield Turn(error=trouble)
+            yield Turn(error=replace(trouble, has_begun=call["input_tokens"] > 0))
             continue
         contents: list[Content] = [
             content for one in said["answer"] for content in Message.from_dict(dict(one)).contents

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 from adapters.agents.look import Look
 from adapters.agents.models import Model, OpenClient
-from adapters.agents.recording import Outcome, record
+from adapters.agents.recording import record
 from adapters.agents.replying import Replying
 from adapters.agents.sources import LiveSources, Sources
-from adapters.agents.trouble import TroubleError, trouble_of
+from adapters.agents.trouble import Outcome, TroubleError, outcome_of, trouble_of
 from adapters.agents.workflow import Start, build
 from domain.errors import UnavailableError
 from domain.triage import NO_MODEL, Allowance, Exchange, Finding, Question, Reply, first_look
@@ -49,17 +50,13 @@ class AgentTriager:
         if not allowance.is_asked:
             return first_look(question)
         look = Look(self._model, self._client.chat, self._sources, question, allowance)
-        outcome, findings = Outcome("cancelled"), list[Finding]()
+        found: list[Finding] = []
         try:
-            finding, outcome = await self._look(look)
-            findings = [finding]
-        except UnavailableError as error:
-            outcome = Outcome("later", str(error))
-            raise
+            found.append(await self._look(look))
         finally:
             look.meter.close()
-            await record(self._make_name(), look, outcome, findings, self._records)
-        return finding
+            await record(self._make_name(), look, found, self._records)
+        return found[0]
 
     async def reply(
         self, question: Question, asked: str, before: Sequence[Exchange] = (), allowance: Allowance = NO_MODEL
@@ -68,27 +65,23 @@ class AgentTriager:
             yield first_reply(question, asked)
             return
         look = Look(self._model, self._client.chat, self._sources, question, allowance, asked, before)
-        outcome, last = Outcome("cancelled"), None
         replying = Replying(look)
+        last: Reply | None = None
         try:
-            async for last in replying.replies():
-                yield last
-            outcome = Outcome("model")
-            if replying.trouble is not None:
-                trouble = replying.trouble
-                outcome = _outcome(trouble)
-                _raise_if_soon(trouble, look)
-                if last is None or not last.claims:
-                    last = replace(first_reply(question, asked), usage=look.meter.usage)
-                    fallback = f"{trouble.words}: {last.fallback.partition(': ')[2] or INSTEAD}"
-                else:
-                    last, fallback = replace(last, usage=look.meter.usage), f"{trouble.words}; so far it had said this"
-                last = replace(last, fallback=fallback)
+            async for reply in replying.replies():
+                last = reply
+                yield reply
+            if replying.trouble is None:
+                look.outcome = Outcome("model")
+            else:
+                look.outcome = outcome_of(replying.trouble)
+                _raise_if_soon(replying.trouble, look)
+                last = _told(look, replying.trouble, last)
                 yield last
         finally:
             await replying.close()
             look.meter.close()
-            await record(self._make_name(), look, outcome, [last] if last else [], self._records)
+            await record(self._make_name(), look, [last] if last else [], self._records)
 
     async def close(self) -> None:
         """Close the client, and what tools read through."""
@@ -96,38 +89,42 @@ class AgentTriager:
         if isinstance(self._sources, LiveSources):
             await self._sources.close()
 
-    async def _look(self, look: Look) -> tuple[Finding, Outcome]:
+    async def _look(self, look: Look) -> Finding:
         """The model's finding, or the first look's with the reason why."""
         try:
             async with asyncio.timeout(look.seconds):
-                (finding,) = (await build(look).run(Start())).get_outputs()
-            return replace(finding, usage=look.meter.usage), Outcome("model")
+                outputs = (await build(look).run(Start())).get_outputs()
+            finding: Finding = outputs[0]
+            look.outcome = Outcome("model")
+            return replace(finding, usage=look.meter.usage)
         except Exception as error:  # noqa: BLE001 - the port: whatever happens, there is an answer
             look.meter.close(error)
             trouble = trouble_of(error, self._model.name, look.seconds)
+        look.outcome = outcome_of(trouble)
         _raise_if_soon(trouble, look)
         if look.standing is not None and trouble.code == "deadline":
             # The reviewer was too slow: what is judged stands without it.
-            try:
+            look.steps.append("review: deadline")
+            with suppress(TroubleError):
                 finding = look.completed(look.standing)
-                look.steps.append("review: deadline")
-                return replace(finding, usage=look.meter.usage), Outcome("model", "the reviewer was too slow")
-            except TroubleError as nothing:
-                trouble = nothing
+                look.outcome = Outcome("model")
+                return replace(finding, usage=look.meter.usage)
         struck = look.standing.struck if look.standing else 0
         finding = first_look(look.asked_about)
-        finding = replace(
+        return replace(
             finding,
             fallback=f"{trouble.words}: {INSTEAD}",
             struck=finding.struck + struck,
             usage=look.meter.usage,
         )
-        return finding, _outcome(trouble)
 
 
-def _outcome(trouble: TroubleError) -> Outcome:
-    after = trouble.retry_after
-    return Outcome(trouble.code, trouble.words, after.total_seconds() if after is not None else None)
+def _told(look: Look, trouble: TroubleError, last: Reply | None) -> Reply:
+    """What had been said when the trouble came; else what the first look says of it."""
+    if last is not None and last.claims:
+        return replace(last, fallback=f"{trouble.words}; so far it had said this", usage=look.meter.usage)
+    reply = first_reply(look.asked_about, look.asked)
+    return replace(reply, fallback=f"{trouble.words}: {INSTEAD}", usage=look.meter.usage)
 
 
 def _raise_if_soon(trouble: TroubleError, look: Look) -> None:

@@ -27,10 +27,29 @@ class TroubleError(Exception):
     retry_after: timedelta | None = None
     """When the service says to ask again; None where it says nothing, or where asking again does not help."""
 
+    has_begun: bool = True
+    """Whether the service may have worked for us, and is to be paid."""
+
     @property
     def is_soon(self) -> bool:
         """Whether it is worth asking again soon."""
         return self.retry_after is not None and self.retry_after <= SOON
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a look ended."""
+
+    code: str
+    """`model`, or the code of the trouble; `cancelled` where nobody waited for it any longer."""
+    words: str = ""
+    retry_after_seconds: float | None = None
+
+
+def outcome_of(trouble: TroubleError) -> Outcome:
+    """How a look ended that had this trouble."""
+    after = trouble.retry_after
+    return Outcome(trouble.code, trouble.words, after.total_seconds() if after is not None else None)
 
 
 def unfinished(finish_reason: str) -> TroubleError | None:

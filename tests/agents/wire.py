@@ -110,7 +110,9 @@ class Wire:
         return _cut(request, response)
 
     async def _stream(self, request: web.Request, turn: Turn, body: Mapping[str, Any]) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        response = (web.StreamResponse if turn.finish_reason else _Endless)(
+            headers={"content-type": "text/event-stream"}
+        )
         await response.prepare(request)
         base = _base(body, "chat.completion.chunk")
 
@@ -136,6 +138,16 @@ class Wire:
             await response.write(f"data: {json.dumps({**base, 'choices': [], 'usage': _usage(turn)})}\n\n".encode())
         await response.write(b"data: [DONE]\n\n")
         return response
+
+
+class _Endless(web.StreamResponse):
+    """Ends with its connection, as through many a proxy, so that nobody can tell a cut from an end."""
+
+    _length_check = False
+
+    async def prepare(self, request: web.BaseRequest) -> Any:
+        self.force_close()
+        return await super().prepare(request)
 
 
 def _cut(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
