@@ -1,7 +1,7 @@
 """Files of every version of the schema: each is brought up to date, with all that it holds.
 
 `tests/data/sqlite/version-N.sql` is what the program of that time left when it was killed with rows in its redo log:
-three groups, one of them over, and a silence where it knew silences.
+groups, one of them over, and a silence where it knew silences.  `python -m tests.schema_file` makes that of a new version.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def as_it_was(version: int, folder: Path) -> Path:
     with closing(sqlite3.connect(file)) as db:
         db.executescript((DATA / f"version-{version}.sql").read_text("utf-8"))
         assert db.execute("pragma user_version").fetchone() == (version,)
-        assert db.execute("select count(*) from redo").fetchone() == (1,)
+        assert db.execute("select count(*) from redo").fetchone() > (0,)
     return file
 
 

@@ -79,7 +79,8 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, fill: Fill) -> None:
                 refused = tocsin.post("/api/v2/alerts", [{"labels": {"alertname": "Late", "pad": "x" * 100_000}}])
                 assert (refused.status, refused.headers["retry-after"]) == (503, "5")
                 assert "disk" in refused.text
-                assert tocsin.get("/-/healthy").status == 200
+                for path in ("/-/healthy", "/incidents", "/api/v1/incidents", "/api/v2/alerts", "/api/v1/ledger"):
+                    assert tocsin.get(path).status == 200, path
                 make_room()
                 acknowledged = [len(sender.acknowledged) for sender in senders]
                 eventually(
