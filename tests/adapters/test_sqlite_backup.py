@@ -270,6 +270,29 @@ async def test_a_disk_without_room_leaves_nothing(tmp_path: Path, monkeypatch: p
     await check(tmp_path / "data")
 
 
+async def test_a_restore_that_ends_at_its_last_step_has_changed_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await fill(tmp_path / "data")
+    make_backup(tmp_path / "data", tmp_path / "b.tar")
+    await fill(tmp_path / "old", 5)
+    replace = Path.replace
+
+    def fail_at_the_end(self: Path, target: Path) -> Path:
+        if Path(target) == tmp_path / "old" / "tocsin.db":
+            raise OSError(5, "Input/output error")
+        return replace(self, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", fail_at_the_end)
+        with pytest.raises(UnavailableError, match="was not restored: Input/output error"):
+            restore_backup(tmp_path / "b.tar", tmp_path / "old", is_forced=True)
+    async with opened(tmp_path / "old") as home:
+        assert len(await home.groups.list_incidents()) == 5
+    restore_backup(tmp_path / "b.tar", tmp_path / "old", is_forced=True)
+    await check(tmp_path / "old")
+
+
 async def test_the_commands_say_what_they_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,7 +1,8 @@
 """Files of every version of the schema: each is brought up to date, with all that it holds.
 
 `tests/data/sqlite/version-N.sql` is what the program of that time left when it was killed with rows in its redo log:
-groups, one of them over, and a silence where it knew silences.  `python -m tests.schema_file` makes that of a new version.
+groups, one of them over, and a silence where it knew silences.  `python -m tests.schema_file` makes that of a new
+version.
 """
 
 from __future__ import annotations
