@@ -127,6 +127,15 @@ class Settings(BaseModel):
         le=90 * 24,
         description="For how many hours the payloads of sources are kept, to be read again; 0 keeps none.",
     )
+    retention_entries_days: float = Field(
+        90.0,
+        ge=7,
+        le=10_000,
+        description="For how many days the SQLite file keeps log entries: timelines, explanations, replays.",
+    )
+    retention_incidents_days: float = Field(
+        400.0, ge=7, le=10_000, description="For how many days after its end the SQLite file keeps an incident."
+    )
     reconcile_subscriptions: str = Field(
         "", description="The ids of the Azure subscriptions, by commas, whose alerts must arrive here; asked each hour."
     )
