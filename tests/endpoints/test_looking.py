@@ -214,13 +214,13 @@ async def test_a_look_that_comes_twice_is_made_once(tocsin: Tocsin, triager: Slo
     assert len(await tocsin.trail(incident)) == 1
 
 
-async def test_what_was_kept_before_a_crash_is_not_made_again(tocsin: Tocsin, triager: Slow) -> None:
-    incident = await tocsin.fire(service="db")
-    (wanted,) = tocsin.waiting()
+async def test_what_was_kept_before_a_crash_is_not_made_again(with_model: Tocsin, triager: Slow) -> None:
+    incident = await with_model.fire(service="db")
+    (wanted,) = with_model.waiting()
     assert await looking.look(wanted) is not None  # and the process dies before the group hears of it
-    await tocsin.call(wanted)
+    await with_model.call(wanted)
     assert len(triager.asked) == 1
-    assert len(await tocsin.trail(incident)) == 1
+    assert len(await with_model.trail(incident)) == 1
 
 
 async def test_one_that_is_over_is_not_looked_at(tocsin: Tocsin, triager: Slow) -> None:
