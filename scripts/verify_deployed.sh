@@ -38,7 +38,7 @@ wait_for() {
     while :; do
         got="$(ask "$@")"
         if [ "$got" = "$status" ] && { [ -z "$text" ] || grep --quiet --fixed-strings -- "$text" "$answer"; }; then break; fi
-        if [ "$SECONDS" -ge "$deadline" ]; then fail "$what: no answer $status ${text:+with '$text' }within $patience s, last $got"; fi
+        if [ "$SECONDS" -ge "$deadline" ]; then fail "$what: no answer $status ${text:+with $text }within $patience s, last $got"; fi
         sleep 1
     done
     echo "ok: $what"

@@ -35,6 +35,14 @@ class BicepError(Exception):
 class Runtime(str):
     """Known to the deployment only; its text says what it is."""
 
+    template: str
+    """In which file nobody knows it before; to a module that gets it, it is as known as any parameter."""
+
+    def __new__(cls, text: str, template: str) -> Runtime:
+        made = super().__new__(cls, text)
+        made.template = template
+        return made
+
 
 class Secret(str):
     """From a `@secure()` parameter, or made of such a one."""
@@ -273,7 +281,8 @@ class _Deployment:
             given = dict(self._evaluate(node, scope))
             parent, extended = given.pop("parent", None), given.pop("scope", None)
             given.pop("dependsOn", None)
-            name = f"{parent.name}/{given.pop('name')}" if parent else given.pop("name")
+            own = self._known_before(node, given.pop("name"))
+            name = f"{parent.name}/{own}" if parent else own
             made = Resource(
                 resource_type, version, name, given, extended.id if extended else "", self.template.path.name
             )
@@ -300,15 +309,29 @@ class _Deployment:
                 raise self.template.fail(node, "a module of another scope says which, and no other does")
             deployed = deploy(path, given.get("params", {}))
             self.resources += deployed.resources
-            return {"outputs": deployed.outputs}
+            return {"outputs": {name: self._unknown(value) for name, value in deployed.outputs.items()}}
 
         return self._one_or_many(body, make)
+
+    def _unknown(self, value: Value) -> Value:
+        # Bicep knows no output before its module is deployed, whatever it is made of.
+        return Runtime(value, self.template.path.name) if isinstance(value, str) else value
 
     def _if_wanted(self, node: Node, scope: Scope) -> Node | None:
         if node.type != "if_statement":
             return node
         condition, body = _named(node)
-        return body if self._evaluate(condition, scope) else None
+        return body if self._known_before(condition, self._evaluate(condition, scope)) else None
+
+    def _known_before(self, node: Node, value: Value) -> Value:
+        """The value, of which names, conditions and loops are made: before anything is deployed."""
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        for one in (value, *inner):
+            if isinstance(one, Runtime) and one.template == self.template.path.name:
+                raise self.template.fail(node, f"{one} is not known before the deployment")
+            if one is not value:
+                self._known_before(node, one)
+        return value
 
     def _one_or_many(self, body: Node, make: Callable[[Node, Scope], Value]) -> Value:
         if body.type != "for_statement":
@@ -318,9 +341,9 @@ class _Deployment:
     def _loop(self, node: Node, scope: Scope) -> Iterator[tuple[Node, Scope]]:
         names, over, body = _named(node)
         spelt = [_text(name) for name in _named(names)] if names.type == "for_loop_parameters" else [_text(names)]
-        found = self._evaluate(over, scope)
-        if isinstance(found, Runtime):
-            raise self.template.fail(node, "a loop goes over what is known before the deployment")
+        found = self._known_before(node, self._evaluate(over, scope))
+        if isinstance(found, str):
+            raise self.template.fail(node, "a loop goes over an array")
         for index, value in enumerate(found):
             yield body, {**scope, **dict(zip(spelt, (value, index), strict=False))}
 
@@ -362,9 +385,14 @@ class _Deployment:
         for part in parts:
             if not isinstance(part, str | int):
                 raise self.template.fail(node, f"{type(part).__name__} is no part of a text")
-        kinds = {type(part) for part in parts}
-        kind = Secret if Secret in kinds else Runtime if Runtime in kinds else str
-        return kind("".join(map(str, parts)))
+        text = "".join(map(str, parts))
+        if any(isinstance(part, Secret) for part in parts):
+            return Secret(text)
+        templates = {part.template for part in parts if isinstance(part, Runtime)}
+        if templates:
+            here = self.template.path.name
+            return Runtime(text, here if here in templates else templates.pop())
+        return text
 
     def _array(self, node: Node, scope: Scope) -> list[Value]:
         return [self._evaluate(child, scope) for child in _named(node)]
@@ -414,9 +442,9 @@ class _Deployment:
         of, name = self._evaluate(_named(node)[0], scope), _text(_named(node)[-1])
         if isinstance(of, Resource):
             known = {"id": of.id, "name": of.name.split("/")[-1]}
-            return known[name] if name in known else Runtime(f"<{of.name}.{name}>")
+            return known[name] if name in known else Runtime(f"<{of.name}.{name}>", self.template.path.name)
         if isinstance(of, Runtime):
-            return Runtime(f"{of[:-1]}.{name}>")
+            return Runtime(f"{of[:-1]}.{name}>", of.template)
         if not isinstance(of, dict) or name not in of:
             raise self.template.fail(node, f"there is no {name} in {_text(_named(node)[0])}")
         return of[name]

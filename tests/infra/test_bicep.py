@@ -57,8 +57,18 @@ def write(folder: Path, text: str) -> Path:
         ),
         pytest.param(
             "module m 'module.bicep' = {}\nvar a = [for x in m.outputs.told: x]",
-            "known before the deployment",
+            "not known before the deployment",
             id="a loop over what is not known yet",
+        ),
+        pytest.param(
+            "resource a 'A/b@1' = { name: 'a' }\nresource b 'A/b@1' = { name: 'x${a.properties.y}' }",
+            "<a.properties.y> is not known before",
+            id="a name made of what is not known yet",
+        ),
+        pytest.param(
+            "resource a 'A/b@1' = { name: 'a' }\nresource b 'A/b@1' = if (a.properties.y) { name: 'b' }",
+            "not known before",
+            id="a condition",
         ),
         pytest.param(
             "targetScope = 'subscription'\nmodule m 'module.bicep' = {}", "says which", id="a module without its scope"
@@ -105,6 +115,12 @@ def test_loops_conditions_and_parents(folder: Path) -> None:
     assert found[1].id.endswith("/providers/A/b/top/c/x0")
     assert found[3].scope == found[0].id
     assert found[3].body["of"].endswith("/A/d/old")
+
+
+def test_a_module_knows_what_it_is_given(folder: Path) -> None:
+    (folder / "other.bicep").write_text("param name string\nresource r 'A/b@1' = { name: name }\n")
+    text = "module m 'module.bicep' = {}\nmodule o 'other.bicep' = { params: { name: m.outputs.told } }"
+    assert [one.name for one in deploy(write(folder, text), {}).resources] == ["r", "<r.properties.told>"]
 
 
 def test_what_nothing_reads(folder: Path) -> None:
