@@ -16,11 +16,13 @@ from endpoints import (
     alertmanager,
     arrivals,
     audit,
+    changes,
     configurations,
     deliveries,
     docs,
     enqueue,
     explain,
+    first_responder,
     groups,
     incidents,
     ingest,
@@ -58,6 +60,7 @@ for resource in (
     silences,
     incidents,
     responding,
+    first_responder,
     links,
     explain,
     receivers,
@@ -74,6 +77,7 @@ for resource in (
     reconciliation,
     arrivals,
     replaying,
+    changes,
     docs,
 ):
     app.register_functions(resource.blueprint)
@@ -150,6 +154,18 @@ async def deliver(message: func.ServiceBusMessage) -> None:
     await _fold([settled], await ports().configurations.gather())
 
 
+@app.service_bus_queue_trigger(arg_name="message", queue_name="%TRIAGE_QUEUE%", connection="SERVICE_BUS")
+@consumer("triage")
+async def look_first(message: func.ServiceBusMessage) -> None:
+    """Look at an incident before people do, and tell its group what was found; if this raises, it comes again."""
+    from adapters.documents import decode
+    from domain.looks import Triage
+    from endpoints.looking import look
+
+    if (found := await look(decode(Triage, message.get_body()))) is not None:
+        await _fold([found], await ports().configurations.gather())
+
+
 @app.cosmos_db_trigger(
     arg_name="documents",
     connection="COSMOS",
@@ -193,6 +209,7 @@ async def react_again(message: func.ServiceBusMessage) -> None:
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)
 async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
+    from domain.changes import CHANGES_KEPT
     from domain.groups import Tick
     from domain.idempotency import RETENTION as REQUESTS_RETENTION
     from domain.shadowing import MOST_RECORDS
@@ -200,6 +217,8 @@ async def sweep(timer: func.TimerRequest) -> None:
     from domain.silences import RETENTION
     from domain.statistics import RETENTION as DAYS_RETENTION
     from domain.statistics import day_of
+    from domain.triage.keeping import FINDINGS_KEPT
+    from domain.triage.spending import USAGE_KEPT
 
     now = ports().clock()
     head = await ports().policy.get_head()
@@ -217,6 +236,9 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().requests.forget_requests(now - REQUESTS_RETENTION)
     await ports().statistics.forget_days(day_of(now - DAYS_RETENTION))
     await ports().arrivals.forget(now)
+    await ports().findings.forget_findings(now - FINDINGS_KEPT)
+    await ports().changes.forget_changes(now - CHANGES_KEPT)
+    await ports().usage.forget_usage(now - USAGE_KEPT)
     await ports().broker.gather_dead()
     if head.heard_at is not None:
         await silencing.log_ended(head.heard_at, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -37,19 +38,49 @@ def read_templates_of(text: str, folder: Path) -> tuple[tuple[str, str], ...]:
 
 
 def read_own(file: Path) -> OwnConfiguration:
-    """What a `tocsin.yml` says, with the tables that it names, relative to its folder.
+    """What a `tocsin.yml` says, with the tables that it names, relative to its folder; so are other paths in it.
 
     Raises:
         RejectedError: It cannot be read, or it is wrong.
     """
     text = read_text(file)
-    return _own(text, str(file), tuple([(name, _read_table(file.parent / name)) for name in lookup_files(text)]))
+    tables = tuple([(name, _read_table(file.parent / name)) for name in lookup_files(text)])
+    paths = _look_for(text, file.parent) if "triage" in text else ()
+    return _located(_own(text, str(file), tables, paths), file.parent.absolute())
+
+
+def _look_for(text: str, folder: Path) -> tuple[tuple[str, str], ...]:
+    """What is wrong with the paths that the section `triage` names."""
+    from domain.configuration.own_triage import FOLDER, named_paths
+
+    found = []
+    for kind, name in named_paths(text):
+        path = folder / name
+        if not (path.is_dir() if kind == FOLDER else path.is_file()):
+            found.append((name, f"{path} is no {kind}" if path.exists() else f"there is no {path}"))
+    return tuple(found)
+
+
+def _located(own: OwnConfiguration, folder: Path) -> OwnConfiguration:
+    """The same with absolute paths in the section `triage`."""
+    rules = own.triage_section
+    if rules is None or not (rules.runbooks.folder or rules.prometheus.bearer_token_file):
+        return own
+    runbooks, prometheus = rules.runbooks, rules.prometheus
+    if runbooks.folder:
+        runbooks = replace(runbooks, folder=str(folder / runbooks.folder))
+    if prometheus.bearer_token_file:
+        prometheus = replace(prometheus, bearer_token_file=str(folder / prometheus.bearer_token_file))
+    return replace(own, triage_section=replace(rules, runbooks=runbooks, prometheus=prometheus))
 
 
 # Read again every few seconds, to see whether it has changed; a large table takes a while.
 @lru_cache(maxsize=2)
-def _own(text: str, name: str, tables: tuple[tuple[str, str | RejectedError], ...]) -> OwnConfiguration:
-    return read_own_configuration(text, name=name, files=dict(tables))
+def _own(
+    text: str, name: str, tables: tuple[tuple[str, str | RejectedError], ...], paths: tuple[tuple[str, str], ...]
+) -> OwnConfiguration:
+    faults = {path: RejectedError(fault) for path, fault in paths}
+    return read_own_configuration(text, name=name, files=dict(tables), paths=faults)
 
 
 def _read_table(file: Path) -> str | RejectedError:

@@ -58,6 +58,7 @@ class Configurations:
         own_file: Path | None = None,
         ignore_unsupported_receivers: bool = False,
         is_shadow: bool = False,
+        is_triaged: bool = True,
         allowance: Allowance = EVERYBODY,
     ) -> None:
         self._policy = policy
@@ -69,6 +70,7 @@ class Configurations:
         self._is_strict = is_strict
         self._ignores_unsupported = ignore_unsupported_receivers
         self._is_shadow = is_shadow
+        self._is_triaged = is_triaged and not is_shadow
         self._allowance = allowance
         self._file = file
         self._own_file = own_file
@@ -94,7 +96,9 @@ class Configurations:
             self._live_silences = Silences(live) if live else NO_SILENCES
             self._silences_version = head.silences_version
         since = head.listening_since or now
-        return Situation(configuration, since, self._is_strict, self._live_silences, head.silent_since)
+        return Situation(
+            configuration, since, self._is_strict, self._live_silences, head.silent_since, self._is_triaged
+        )
 
     async def get(self, version: str) -> Configuration:
         """That version of the configuration, whether or not it is still in force.

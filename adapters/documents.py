@@ -10,6 +10,7 @@ import msgspec
 
 from domain.errors import RejectedError
 from domain.groups import GroupEvents, Head, Outgoing, Tick
+from domain.looks import Triage
 from domain.notifications import Delivery
 
 encode = msgspec.json.Encoder().encode
@@ -86,9 +87,14 @@ def extract[T](kind: type[T], embedded: Any) -> T:
         raise RejectedError(f"not a {kind.__name__}: {error}") from error
 
 
-type OutgoingKind = Literal["tick", "delivery", "events"]
+type OutgoingKind = Literal["tick", "delivery", "events", "triage"]
 
-_OUTGOING: dict[OutgoingKind, type[Outgoing]] = {"tick": Tick, "delivery": Delivery, "events": GroupEvents}
+_OUTGOING: dict[OutgoingKind, type[Outgoing]] = {
+    "tick": Tick,
+    "delivery": Delivery,
+    "events": GroupEvents,
+    "triage": Triage,
+}
 
 
 def kind_of(outgoing: Outgoing) -> OutgoingKind:
@@ -100,6 +106,8 @@ def kind_of(outgoing: Outgoing) -> OutgoingKind:
             return "delivery"
         case GroupEvents():
             return "events"
+        case Triage():
+            return "triage"
 
 
 def extract_outgoing(kind: OutgoingKind, embedded: Any) -> Outgoing:

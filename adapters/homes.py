@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from adapters.wiring import Clock, Project
     from domain.arrivals import ArrivalStore
     from domain.audit import AuditStore
+    from domain.changes import ChangeStore
     from domain.groups import GroupStore
     from domain.idempotency import IdempotencyStore
     from domain.inhibition import SourceStore
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
     from domain.statistics import StatisticsStore
+    from domain.triage.keeping import FindingStore
+    from domain.triage.spending import UsageStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,9 @@ class Home:
     statistics: StatisticsStore
     receipts: ReceiptStore
     arrivals: ArrivalStore
+    findings: FindingStore
+    changes: ChangeStore
+    usage: UsageStore
     broker: Broker
     backlog: Callable[[], int]
     project: Project
@@ -56,6 +62,8 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.sqlite.arrivals import SqliteArrivalStore
     from adapters.sqlite.audit import SqliteAuditStore
     from adapters.sqlite.broker import SqliteBroker
+    from adapters.sqlite.changes import SqliteChangeStore
+    from adapters.sqlite.findings import SqliteFindingStore
     from adapters.sqlite.groups import SqliteGroupStore
     from adapters.sqlite.idempotency import SqliteIdempotencyStore
     from adapters.sqlite.journal import Journal
@@ -65,6 +73,7 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.sqlite.shadow import SqliteShadowStore
     from adapters.sqlite.silences import SqliteSilenceStore
     from adapters.sqlite.sources import SqliteSourceStore
+    from adapters.sqlite.usage import SqliteUsageStore
 
     journal = Journal(settings.data / "tocsin.db", settings.durability)
     broker = SqliteBroker(journal, lambda: clock().timestamp())
@@ -92,6 +101,9 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
         requests=SqliteIdempotencyStore(journal),
         receipts=SqliteReceiptStore(journal),
         arrivals=SqliteArrivalStore(journal),
+        findings=SqliteFindingStore(journal),
+        changes=SqliteChangeStore(journal),
+        usage=SqliteUsageStore(journal),
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
@@ -105,6 +117,8 @@ def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.memory.arrivals import MemoryArrivalStore
     from adapters.memory.audit import MemoryAuditStore
     from adapters.memory.broker import MemoryBroker
+    from adapters.memory.changes import MemoryChangeStore
+    from adapters.memory.findings import MemoryFindingStore
     from adapters.memory.groups import MemoryGroupStore
     from adapters.memory.idempotency import MemoryIdempotencyStore
     from adapters.memory.keys import MemoryKeyStore
@@ -112,6 +126,7 @@ def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.memory.receipts import MemoryReceiptStore
     from adapters.memory.shadow import MemoryShadowStore
     from adapters.memory.sources import MemorySourceStore
+    from adapters.memory.usage import MemoryUsageStore
 
     broker = MemoryBroker(lambda: clock().timestamp())
     sources = MemorySourceStore()
@@ -140,6 +155,9 @@ def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
         requests=MemoryIdempotencyStore(),
         receipts=MemoryReceiptStore(),
         arrivals=MemoryArrivalStore(),
+        findings=MemoryFindingStore(),
+        changes=MemoryChangeStore(),
+        usage=MemoryUsageStore(),
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
@@ -153,8 +171,10 @@ def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
     from adapters.cosmos.arrivals import CosmosArrivalStore
     from adapters.cosmos.audit import CosmosAuditStore
     from adapters.cosmos.causality import Causality
+    from adapters.cosmos.changes import CosmosChangeStore
     from adapters.cosmos.client import Cosmos
     from adapters.cosmos.dead_letters import CosmosDeadLetters
+    from adapters.cosmos.findings import CosmosFindingStore
     from adapters.cosmos.groups import CosmosGroupStore
     from adapters.cosmos.history import History
     from adapters.cosmos.idempotency import CosmosIdempotencyStore
@@ -167,6 +187,7 @@ def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
     from adapters.cosmos.silences import CosmosSilenceStore
     from adapters.cosmos.sources import CosmosSourceStore
     from adapters.cosmos.statistics import CosmosStatisticsStore
+    from adapters.cosmos.usage import CosmosUsageStore
     from adapters.servicebus.broker import ServiceBusBroker, Store
     from adapters.servicebus.connection import Connection
 
@@ -220,6 +241,9 @@ def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
         requests=CosmosIdempotencyStore(cosmos),
         receipts=CosmosReceiptStore(cosmos),
         arrivals=CosmosArrivalStore(cosmos, clock, timedelta(hours=settings.raw_retention_hours)),
+        findings=CosmosFindingStore(cosmos),
+        changes=CosmosChangeStore(cosmos, clock),
+        usage=CosmosUsageStore(cosmos, clock),
         statistics=statistics,
         broker=broker,
         backlog=lambda: 0,

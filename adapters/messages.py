@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from adapters.documents import decode, encode
 from domain.groups import GroupEvents, Tick, shard
+from domain.looks import Triage
 from domain.notifications import Delivery
 from domain.queues import DeadLetter, QueueName
 from domain.routing import GroupId
@@ -132,5 +133,16 @@ class MessageQueues:
             [
                 OutgoingMessage(encode(delivery), id=f"{delivery.id}-{delivery.postponed}", due_at=not_before)
                 for delivery in deliveries
+            ],
+        )
+
+    async def send_triages(self, triages: Sequence[Triage]) -> None:
+        await self._broker.send(
+            "triage",
+            [
+                OutgoingMessage(
+                    encode(triage), id=f"{triage.incident}-{triage.look}-{triage.postponed}", due_at=triage.due_at
+                )
+                for triage in triages
             ],
         )

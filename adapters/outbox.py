@@ -11,6 +11,7 @@ from typing import Any
 from adapters.documents import extract_outgoing
 from domain.errors import RejectedError, UnavailableError
 from domain.groups import GroupEvents, GroupStore, Outgone, Tick
+from domain.looks import Triage
 from domain.notifications import Delivery
 from domain.queues import Queues
 from domain.routing import GroupId
@@ -36,6 +37,7 @@ class Outbox:
         ticks: list[Tick] = []
         deliveries: list[Delivery] = []
         events: list[GroupEvents] = []
+        triages: list[Triage] = []
         for outgone in outbox:
             match outgone.outgoing:
                 case Tick() as tick:
@@ -44,12 +46,16 @@ class Outbox:
                     deliveries.append(delivery)
                 case GroupEvents() as moved:
                     events.append(moved)
+                case Triage() as triage:
+                    triages.append(triage)
         if deliveries:
             await self._queues.send_deliveries(deliveries)
         if events:
             await self._queues.send_events(events)
         if ticks:
             await self._queues.send_ticks(ticks)
+        if triages:
+            await self._queues.send_triages(triages)
         await self._groups.clear_outbox(outbox)
 
     async def relay(self, document: Mapping[str, Any]) -> None:

@@ -73,6 +73,10 @@ class Settings(BaseModel):
     shadow: bool = Field(
         False, description="Send nothing to anybody; record what would be sent, to compare it with Alertmanager."
     )
+    triage: bool = Field(True, description="Look at each incident as it opens, and write down what is found.")
+    triage_process: bool = Field(
+        False, description="Look in a process of its own; `tocsin serve` does, for there a look would delay a fold."
+    )
     cosmos_endpoint: str = Field("", description="`https://NAME.documents.azure.com:443/`, asked with an identity.")
     cosmos: str = Field("", description="A connection string with a key, for an emulator on this machine only.")
     cosmos_database: str = Field("tocsin", description="The database that has the containers.")
@@ -134,6 +138,22 @@ class Settings(BaseModel):
     reconcile_endpoint: str = Field(
         MANAGEMENT, description="Azure Resource Manager, of another cloud; or an address of this machine, for tests."
     )
+    model: str = Field(
+        "", description="The model, or the deployment, that triage asks beside the first look; empty: none."
+    )
+    model_endpoint: str = Field(
+        "", description="Where it is asked: `https://NAME.openai.azure.com`, or the base URL of what speaks as OpenAI."
+    )
+    model_key: str = Field(
+        "", repr=False, description="The key there; without one an identity on Azure, and nothing elsewhere."
+    )
+    model_review: bool = Field(True, description="Whether a second agent checks what the first one claims.")
+    model_reasoning: bool = Field(
+        False, description="Whether the model is one that refuses to be told a temperature and a seed."
+    )
+    triage_record: Path | None = Field(
+        None, description="A folder for one file of each run of a model, from which it can be run again; for debugging."
+    )
     website_site_name: str = Field("", description="Set by Azure: the app's name.")
     website_auth_enabled: str = Field("", description="Set by Azure: `True` where Easy Auth stands in front.")
 
@@ -158,6 +178,7 @@ class Settings(BaseModel):
         settings.check_private_receivers()
         settings.check_web_pubsub()
         settings.check_reconciliation()
+        settings.check_model()
         file = settings.own_configuration or own_beside(settings.configuration)
         if file is None:
             return settings
@@ -259,6 +280,21 @@ class Settings(BaseModel):
             raise RejectedError(
                 f"TOCSIN_RECONCILE_ENDPOINT may only be {', '.join(MANAGEMENTS)}, or an address of this machine"
             )
+
+    def check_model(self) -> None:
+        """Raises RejectedError when what is set about a model cannot be meant, naming the variable."""
+        if not self.model:
+            return
+        parts = urlsplit(self.model_endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment:
+            raise RejectedError(
+                "TOCSIN_MODEL is set, so TOCSIN_MODEL_ENDPOINT must say where it is asked: "
+                "https://NAME.openai.azure.com, or a base URL such as http://localhost:8080/v1"
+            )
+        if parts.username is not None or parts.password is not None:
+            raise RejectedError("TOCSIN_MODEL_ENDPOINT has a password in it: set TOCSIN_MODEL_KEY instead")
+        if self.model_key and parts.scheme == "http" and not _is_emulator(self.model_endpoint):
+            raise RejectedError("TOCSIN_MODEL_KEY would be sent unencrypted: TOCSIN_MODEL_ENDPOINT must begin https://")
 
     @property
     def reconciled_subscriptions(self) -> tuple[str, ...]:

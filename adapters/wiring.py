@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
+    from adapters.first_responder import FirstResponder
     from adapters.keyring import Keyring
     from adapters.links import Links
     from adapters.live.service import Live
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from adapters.shadow import ShadowDeliverer
     from adapters.verifying import Verifier
     from domain.audit import AuditStore
+    from domain.changes import ChangeStore
     from domain.door import Door
     from domain.groups import GroupStore
     from domain.idempotency import IdempotencyStore
@@ -43,6 +45,8 @@ if TYPE_CHECKING:
     from domain.silences import SilenceStore
     from domain.situations import PolicyStore
     from domain.statistics import StatisticsStore
+    from domain.triage.keeping import FindingStore
+    from domain.triage.spending import UsageStore
 
 type Clock = Callable[[], datetime]
 
@@ -85,6 +89,10 @@ class Ports:
     receipts: ReceiptStore
     fired_alerts: FiredAlerts
     arrivals: Arrivals
+    findings: FindingStore
+    first_responder: FirstResponder
+    changes: ChangeStore
+    usage: UsageStore
     broker: Broker
     backlog: Callable[[], int]
     """How many messages with alerts wait in this process's memory; 0 where the queue is another's."""
@@ -108,6 +116,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     from adapters.configurations import Configurations
     from adapters.delivery import Deliverer
     from adapters.entra import Entra
+    from adapters.first_responder import FirstResponder
     from adapters.homes import HOMES
     from adapters.identity import Identity
     from adapters.keyring import Keyring, read_pepper
@@ -155,8 +164,10 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         own_file=settings.own_configuration,
         ignore_unsupported_receivers=settings.ignore_unsupported_receivers,
         is_shadow=settings.shadow,
+        is_triaged=settings.triage,
         allowance=settings.allowance,
     )
+    first_responder = FirstResponder(home, settings, clock, identity)
 
     def prepare() -> None:
         notifiers.prepare()
@@ -166,6 +177,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
     fired_alerts = AlertsManagement(settings.reconcile_endpoint, identity.get)
 
     async def close() -> None:
+        await first_responder.close()
         await live.close()
         await fired_alerts.close()
         await notifiers.close()
@@ -203,7 +215,11 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         receipts=home.receipts,
         fired_alerts=fired_alerts,
         arrivals=Arrivals(home.arrivals, clock, timedelta(hours=settings.raw_retention_hours)),
+        changes=home.changes,
+        usage=home.usage,
         statistics=home.statistics,
+        findings=home.findings,
+        first_responder=first_responder,
         broker=home.broker,
         backlog=home.backlog,
         project=home.project,

@@ -32,7 +32,6 @@ from domain.configuration.checking import (
 from domain.configuration.checking.places import Places
 from domain.configuration.drawing import draw_routes, print_timers
 from domain.configuration.file import read_configuration
-from domain.configuration.own import read_own_configuration
 from domain.configuration.tree import read_tree
 from domain.errors import ConfigurationError, RejectedError
 from domain.labels import Labels, MatchType, is_valid_label_name
@@ -96,10 +95,10 @@ def _check_file(file: Path, options: argparse.Namespace, now: datetime) -> _Chec
     is_input = str(file) == "-"
     name = _INPUT if is_input else str(file)
     try:
-        text = _read(file)
         if file.name == OWN_NAME:
-            read_own_configuration(text, name=name)
+            read_own(file)
             return _Checked(name, (), {})
+        text = _read(file)
         found = [] if is_input else _check_own(file)
         configuration = read_configuration(
             text,

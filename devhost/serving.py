@@ -98,7 +98,9 @@ def plan(options: argparse.Namespace) -> Plan:
         "TOCSIN_EXTERNAL_URL": options.external_url,
         "TOCSIN_AUTH": options.auth,
     }
-    environment = {**os.environ, **{name: str(value) for name, value in named.items() if value is not None}}
+    # Everything else happens in the one process: a look at an incident would delay a fold.
+    defaults = {"TOCSIN_TRIAGE_PROCESS": "true"}
+    environment = {**defaults, **os.environ, **{name: str(value) for name, value in named.items() if value is not None}}
     if options.demo:
         environment.pop("TOCSIN_CONFIGURATION", None)
     try:

@@ -14,9 +14,10 @@ from domain.alerts import Alert
 from domain.groups import WITHHELD, LogEntry, Reason, ReasonCode
 from domain.labels import Fingerprint
 from domain.lifecycle import Action, Responded
+from domain.looks import DETERMINISTIC
 from domain.notifications import Settled
 
-type EventName = Literal["received", "tick", "result", "woken", "response"]
+type EventName = Literal["received", "tick", "result", "woken", "response", "finding"]
 
 ALERTS_NAMED = 3
 """A clause names so many alerts; of more it says how many."""
@@ -161,6 +162,8 @@ def event_name(entry: LogEntry) -> EventName:
         return "result"
     if entry.responded is not None:
         return "response"
+    if entry.found is not None:
+        return "finding"
     return "woken" if entry.why else "tick"
 
 
@@ -270,6 +273,14 @@ def _clause(
             return f"the snooze by {_person(reason.by)} is over: whoever was told is told again"
         case ReasonCode.REOPENED:
             return f"triggered again, though {_person(reason.by)} had resolved it: {who} began to fire"
+        case ReasonCode.FOUND:
+            return f"looked at by {_looker(reason.by)}: {text}"
+        case ReasonCode.NOT_LOOKED_AT:
+            return f"not looked at: {text}"
+
+
+def _looker(by: str) -> str:
+    return "the first responder, by rules alone" if by == DETERMINISTIC else f"the first responder with {printable(by)}"
 
 
 def _person(name: str) -> str:

@@ -12,6 +12,7 @@ from domain.alerts import Alert
 from domain.inhibition import SourceKey, Sources
 from domain.labels import Fingerprint
 from domain.lifecycle import UNTOUCHED, Responded, Response, Status
+from domain.looks import Found, Triage
 from domain.notifications import Delivery, NotificationLog, Settled
 from domain.routing import GroupAddress, GroupId, RouteId
 from domain.values import value
@@ -65,6 +66,8 @@ class Incident:
     """None as long as nobody has done anything about it."""
     severity: str = ""
     """The highest label `severity` of what fires, as the last flush saw it; see `domain.lifecycle`."""
+    looks: int = 0
+    """The number of the last look that something came of; one that comes twice is known by it."""
 
     @property
     def standing(self) -> Response:
@@ -195,7 +198,7 @@ class Tick:
     names: ClassVar[Sequence[Fingerprint]] = ()
 
 
-type Event = Reported | Tick | Settled | Responded
+type Event = Reported | Tick | Settled | Responded | Found
 
 
 # --- what a decision says -------------------------------------------------------------------------------------------
@@ -241,6 +244,8 @@ class ReasonCode(StrEnum):
     ACKNOWLEDGEMENT_ENDED = "acknowledgement_ended"
     SNOOZE_ENDED = "snooze_ended"
     REOPENED = "reopened"
+    FOUND = "found"
+    NOT_LOOKED_AT = "not_looked_at"
 
 
 WITHHELD = (ReasonCode.ACKNOWLEDGED, ReasonCode.SNOOZED, ReasonCode.RESOLVED_BY_PERSON)
@@ -256,7 +261,8 @@ class Reason:
     integration: int | None = None
     fingerprints: tuple[Fingerprint, ...] = ()
     by: str = ""
-    """What mutes: the fingerprint of the source, the names of the intervals, the id of the silence; or a person."""
+    """What mutes: the fingerprint of the source, the names of the intervals, the id of the silence; or a person; or
+    who looked."""
 
 
 @value
@@ -290,6 +296,7 @@ class LogEntry:
     next_due_at: datetime | None = None
     """When the group is looked at again, as this decision leaves it."""
     responded: Responded | None = None
+    found: Found | None = None
 
     def names(self, fingerprint: Fingerprint) -> bool:
         """Whether the event reported this alert, or a reason is about it; being what mutes another is neither."""
@@ -305,8 +312,8 @@ class LogEntry:
 ENTRIES_SEARCHED = 200_000
 """So many entries, the latest of all groups, are searched for an alert that no group holds any more."""
 
-type Outgoing = Tick | Delivery | GroupEvents
-"""What leaves a group after the commit: to queue `ticks`, `deliveries`, or `groups` (alerts routed anew)."""
+type Outgoing = Tick | Delivery | GroupEvents | Triage
+"""What leaves a group after the commit: to queue `ticks`, `deliveries`, `groups` (alerts routed anew), or `triage`."""
 
 
 @value

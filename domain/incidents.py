@@ -20,6 +20,7 @@ from domain.groups import (
 )
 from domain.labels import Fingerprint
 from domain.lifecycle import Responded
+from domain.looks import Found
 from domain.notifications import Settled
 from domain.rerouting import route_anew
 from domain.routing import GroupAddress
@@ -62,6 +63,8 @@ def decide(state: GroupState, event: Event, situation: Situation, now: datetime)
             return NO_NEWS
         if isinstance(event, Responded) and event.id in head.responded:
             return NO_NEWS
+        if isinstance(event, Found) and not _is_awaited(head, event):
+            return NO_NEWS
         if wanted := _missing(state, head, event, situation, now):
             return wanted
         address = GroupAddress(head.id, head.route_id, head.labels)
@@ -87,6 +90,9 @@ def decide(state: GroupState, event: Event, situation: Situation, now: datetime)
                 if refusal := take_response(work, event):
                     return Decision(refused=refusal.reason)
                 schedule(work, now)
+        case Found():
+            if work.incident is not None and work.incident.id == event.incident:
+                work.note_found(event)
     # All members are loaded by then: only a flush asks for documents.
     return Wanted(frozenset(), work.wanted_sources) if work.wanted_sources else work.decision(event)
 
@@ -104,6 +110,8 @@ def _missing(state: GroupState, head: Head, event: Event, situation: Situation, 
         told = log.pending.over if log and log.pending else frozenset[Fingerprint]()
         # They are present until they are dropped here, so where one is loaded all were asked for.
         return Wanted(told) if told and told.isdisjoint(state.members) else None
+    if isinstance(event, Found):
+        return None  # what is due waits for its tick
     if isinstance(event, Responded):
         at, may_tell_anew = now, True
     else:
@@ -115,6 +123,12 @@ def _missing(state: GroupState, head: Head, event: Event, situation: Situation, 
     if may_tell_anew and state.logs is None and wants_logs(head, event, state.members.values()):
         return Wanted(frozenset())
     return None
+
+
+def _is_awaited(head: Head, event: Found) -> bool:
+    """Whether the incident lasts, and has not heard of that look yet, nor of a later one."""
+    incident = head.incident
+    return incident is not None and incident.id == event.incident and event.look > incident.looks
 
 
 def _look_again(work: Working, why: str) -> None:

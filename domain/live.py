@@ -25,6 +25,8 @@ type LiveKind = Literal[
     "noted",
     "resolved_by_person",
     "reopened",
+    "found",
+    "answered",
     "paged",
     "delivered",
     "failed",
@@ -52,6 +54,7 @@ _NAMED: Mapping[str, LiveKind] = {
     "acknowledgement_ended": "unacknowledged",
     "snooze_ended": "unsnoozed",
     "reopened": "reopened",
+    "found": "found",
 }
 
 _ACTIONS: Mapping[str, LiveKind] = {
@@ -87,6 +90,7 @@ _QUIET = frozenset(
         "acknowledged",
         "snoozed",
         "resolved_by_person",
+        "not_looked_at",
     }
 )
 """What alone is no event: it changes nothing that anybody sees, or is said anew at each look."""

@@ -11,7 +11,7 @@ class Scope(StrEnum):
     """What a key or a person may do; `admin` may everything, and whoever may respond may read."""
 
     INGEST = "ingest"
-    """Send alerts."""
+    """Send alerts, and report changes."""
     READ = "read"
     """See alerts, incidents, silences and how Tocsin fares."""
     RESPOND = "respond"

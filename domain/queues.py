@@ -8,9 +8,10 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from domain.groups import GroupEvents, Tick
+from domain.looks import Triage
 from domain.notifications import Delivery
 
-type QueueName = Literal["intake", "groups", "ticks", "deliveries", "reactions"]
+type QueueName = Literal["intake", "groups", "ticks", "deliveries", "triage", "reactions"]
 
 MAX_DELIVERY_COUNT = 1000
 """After so many failures a message is dead: high, because an outage is waited out, not dead-lettered (rule 15)."""
@@ -54,6 +55,13 @@ class Queues(Protocol):
 
     async def send_deliveries(self, deliveries: Sequence[Delivery], not_before: datetime | None = None) -> None:
         """To queue `deliveries`; a delivery whose (id, postponed) was sent in the last ten minutes is dropped."""
+        ...
+
+    async def send_triages(self, triages: Sequence[Triage]) -> None:
+        """To queue `triage`; each comes at its `due_at`, or at once when that has passed.
+
+        One whose (incident, look, postponed) was sent in the last ten minutes is dropped.
+        """
         ...
 
     async def park(self, queue: QueueName, body: bytes, reason: str, size: int = 0) -> None:

@@ -26,6 +26,8 @@ class Situation:
     silences: Silences = NO_SILENCES
     silent_since: datetime | None = None
     """When Tocsin last stopped listening, before `listening_since`; None if it never did."""
+    is_triaged: bool = False
+    """Whether incidents are looked at as they open; nothing else that is decided depends on it."""
 
     def can_mute(self, route: Route) -> bool:
         """Whether anything at all could mute an alert on this route: mostly nothing does."""

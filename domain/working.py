@@ -26,7 +26,8 @@ from domain.groups import (
 )
 from domain.inhibition import SourceKey
 from domain.labels import Fingerprint
-from domain.lifecycle import RESPONSES_REMEMBERED, SEVERITY_LABEL, Responded, Response
+from domain.lifecycle import RESPONSES_REMEMBERED, SEVERITY_LABEL, Responded, Response, severity_rank
+from domain.looks import Found, Triage
 from domain.notifications import NotificationLog, Settled
 from domain.routing import GroupAddress, Route, group_key
 from domain.situations import Situation
@@ -174,6 +175,13 @@ class Working:
         """Know this response by its id should it come again."""
         self.responded = (*self.responded, id)[-RESPONSES_REMEMBERED:]
 
+    def note_found(self, found: Found) -> None:
+        """Keep in the trail what came of a look at the incident, which must be open."""
+        assert self.incident is not None
+        self.incident = replace(self.incident, looks=found.look)
+        code = ReasonCode.NOT_LOOKED_AT if found.is_left_out else ReasonCode.FOUND
+        self.say(code, found.text, by=found.by)
+
     # --- the outcome ------------------------------------------------------------------------------------------------
 
     def decision(self, event: Event) -> Decision:
@@ -184,6 +192,9 @@ class Working:
         reported = event if isinstance(event, Reported) else None
         responded = event if isinstance(event, Responded) else None
         incident = self._incident()
+        if self.situation.is_triaged and incident is not None and self._wants_look(incident):
+            # Behind the deliveries: a page goes out first.
+            self.outbox.append(Triage(incident.group_id, incident.id, incident.looks + 1, self.now))
         if not self.reasons and not self.outbox and reported is None and self.armed_at == self.before.armed_at:
             return NO_NEWS
         head = self._head(incident)
@@ -217,6 +228,7 @@ class Working:
                 settled=event if isinstance(event, Settled) else None,
                 next_due_at=self.next_due_at,
                 responded=responded,
+                found=event if isinstance(event, Found) else None,
             )
             if self.reasons or reported
             else None,
@@ -248,7 +260,16 @@ class Working:
             failed=incident.failed + self.failed + self.superseded,
             response=incident.response,
             severity=incident.severity if self.severity is None else self.severity,
+            looks=incident.looks,
         )
+
+    def _wants_look(self, incident: Incident) -> bool:
+        """Whether it has just opened, or become worse."""
+        before = self.before.incident
+        if before is None or before.id != incident.id:
+            return True
+        is_worse = severity_rank(incident.severity) > severity_rank(before.severity)
+        return is_worse and incident.resolved_at is None
 
     def _head(self, incident: Incident | None) -> Head:
         return Head(

@@ -79,7 +79,7 @@ class ChangeTaken(Shape):
     """As PagerDuty answers."""
 
     status: str = Field(examples=["success"])
-    message: str
+    message: str = Field(examples=["Change event processed"])
 
 
 @endpoint(
@@ -111,17 +111,20 @@ async def enqueue_event(request: func.HttpRequest) -> func.HttpResponse:
     problems=(401, 403, 413, 429),
 )
 async def enqueue_change(request: func.HttpRequest) -> func.HttpResponse:
-    """Take a change event of PagerDuty's, and do nothing with it: a change is no alert.
+    """Take a change event of PagerDuty's, and keep it with the changes of `/api/v1/changes`.
 
-    So that what sends both need not be told apart.
+    The same event a second time changes nothing.
     """
     try:
-        await _open(request)
+        source, payload = await _open(request)
+        from domain.sources.pagerduty_changes import read_change
+
+        await ports().changes.add_changes([read_change(payload, source, ports().clock())])
     except (UnauthenticatedError, ForbiddenError):
         raise
     except RejectedError as error:
         return _invalid(error)
-    return reply({"status": "success", "message": "Change event read; Tocsin does not keep changes"}, 202)
+    return reply({"status": "success", "message": "Change event processed"}, 202)
 
 
 def _invalid(error: RejectedError) -> func.HttpResponse:

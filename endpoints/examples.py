@@ -54,6 +54,16 @@ REQUESTS: dict[str, tuple[str, Any]] = {
     "foresee_silence": (JSON, {"matchers": ['alertname="DiskFull"'], "days": 7}),
     "snooze_incident": (JSON, {"reason": "Nobody can do anything before the morning", "duration": "8h"}),
     "resolve_incident": (JSON, {"reason": "It was the fan"}),
+    "report_changes": (
+        JSON,
+        {
+            "id": "shop-deploy-4711",
+            "summary": "cart 1.42 is deployed",
+            "service": "cart",
+            "source": "GitHub Actions",
+            "url": "https://git.example.com/shop/runs/4711",
+        },
+    ),
     "add_note": (JSON, {"note": "It was the fan again."}),
     "negotiate_listening": (JSON, {"channels": ["incidents"]}),
     "acknowledge_incident": (JSON, {"reason": "I am looking at it", "duration": "30m"}),

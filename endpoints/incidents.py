@@ -16,6 +16,7 @@ from domain.errors import InputError, NotFoundError
 from domain.principals import Scope
 from endpoints.cursors import read_cursor, refused, write_cursor
 from endpoints.filters import FILTER, read_filter, takes
+from endpoints.finding_shapes import FindingShape, show_look
 from endpoints.folds import await_folds
 from endpoints.later import later
 from endpoints.pipeline import endpoint
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from domain.explaining import EventName, Explained
     from domain.groups import Incident, Member
     from domain.labels import Fingerprint, Matcher
+    from domain.triage.keeping import Look
 else:
     (EventName,) = later("domain.explaining", "EventName")
 
@@ -196,6 +198,8 @@ class IncidentDetail(IncidentSummary):
     """The oldest first."""
     is_timeline_cut: bool
     """Whether there are earlier entries than these."""
+    finding: FindingShape | None
+    """What was found when it was last looked at; null where nobody has looked."""
     cost: CostShape | None
     """What it has cost the store and the queues so far; null where those charge nothing, as on one machine."""
 
@@ -245,6 +249,7 @@ async def list_incidents_page(request: func.HttpRequest) -> func.HttpResponse:
 )
 async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
     """One incident for people: where the links in notifications lead."""
+    from endpoints.finding_page import finding_section
     from endpoints.pages import NO_SUCH_INCIDENT, incident_page, page
 
     query = read_query(TimelineQuery, request)
@@ -253,7 +258,11 @@ async def show_incident_page(request: func.HttpRequest) -> func.HttpResponse:
     except NotFoundError:
         return page(NO_SUCH_INCIDENT, 404)
     why = await _why(incident, trail, members, is_cut=is_cut)
-    return page(incident_page(incident, trail, members, why, now=ports().clock(), is_cut=is_cut, up=_up(request)))
+    up, look = _up(request), await latest_look(incident)
+    finding = finding_section(look, await ports().findings.list_asked(incident.id), up=up) if look else ""
+    return page(
+        incident_page(incident, trail, members, why, now=ports().clock(), is_cut=is_cut, up=up, finding=finding)
+    )
 
 
 # The host takes an empty route for none at all; this one is the root, once AzureWebJobsDisableHomepage frees it.
@@ -275,11 +284,13 @@ async def detail_of(incident_id: str, query: TimelineQuery) -> IncidentDetail:
     incident, trail, members, is_cut = await _trail(incident_id, query.limit)
     why = await _why(incident, trail, members, is_cut=is_cut)
     cost = await ports().groups.get_cost(incident.id)
+    look = await latest_look(incident)
     return IncidentDetail(
         **dict(summary_of(incident)),
         current_alerts=[_current_alert(member, why) for member in members],
         timeline=[_entry(explained) for explained in trail],
         is_timeline_cut=is_cut,
+        finding=show_look(look) if look else None,
         cost=CostShape(**asdict(cost)) if cost else None,
     )
 
@@ -341,13 +352,18 @@ async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Expla
         members = [member for _, member in await groups.list_members([incident.group_id])]
         members.sort(key=lambda member: (not member.is_firing, sorted(member.alert.labels.items())))
     versions = {entry.configuration_version for entry in entries}
-    called = {version: await _integration_names(version, incident.receiver) for version in versions}
+    called = {version: await integration_names(version, incident.receiver) for version in versions}
     alerts = [member.alert for member in members]
     trail = explain(entries[-limit:], alerts, called=called, is_shadow=ports().settings.shadow)
     return incident, trail, members[:CURRENT_ALERTS_SHOWN], len(entries) > limit
 
 
-async def _integration_names(version: str, receiver: str) -> Sequence[str]:
+async def latest_look(incident: Incident) -> Look | None:
+    """The latest look at it; None where nobody has looked, or what was found is not kept any more."""
+    return await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
+
+
+async def integration_names(version: str, receiver: str) -> Sequence[str]:
     """What the integrations of a receiver are called in that version of the configuration; none where it has none."""
     try:
         return (await ports().configurations.get(version)).receiver(receiver).integration_names

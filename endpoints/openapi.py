@@ -41,6 +41,7 @@ TAGS = {
     "Alerts": "Single alerts, and why each was told or was not.",
     "Groups": "What is told together.",
     "Silences": "What mutes, and what it would mute.",
+    "Changes": "What people and machines changed, as deploy pipelines report it.",
     "Sources": "What other systems send in forms of their own, and what is made of it.",
     "Receivers": "Whom alerts are told to.",
     "Deliveries": "Single notifications and what became of them.",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from html import escape
 from urllib.parse import quote, urlsplit
@@ -13,11 +13,12 @@ import azure.functions as func
 
 from adapters.wiring import ports
 from domain.alerts import Alert
-from domain.explaining import EventName, Explained, Folded, clock, fold_failures, printable, reported_alerts
+from domain.explaining import EventName, Explained, Folded, clock, fold_failures, reported_alerts
 from domain.groups import Incident, Member
 from domain.labels import Fingerprint
 from domain.lifecycle import Status
 from domain.tracing import Step, Trace
+from endpoints.html import chips_of, instant_of, prose_of, text_of
 
 STYLE = """
 :root { color-scheme: light dark; --text: #1d2430; --dim: #5c6675; --line: #dde2ea; --card: #fff; --back: #f5f6f8;
@@ -58,7 +59,8 @@ dd { margin: 0; }
 .timeline > li { position: relative; padding: 0 0 1rem 1.125rem; }
 .timeline > li::before { content: ""; position: absolute; left: -.4375rem; top: .4375rem; width: .75rem; height: .75rem;
   border-radius: 50%; background: var(--dim); border: 2px solid var(--back); }
-.timeline > li.is-received::before, .timeline > li.is-response::before { background: var(--link); }
+.timeline > li.is-received::before, .timeline > li.is-response::before,
+.timeline > li.is-finding::before { background: var(--link); }
 .timeline > li.is-delivered::before { background: var(--good); }
 .timeline > li.is-failed::before { background: var(--bad); }
 .timeline time { font-variant-numeric: tabular-nums; font-weight: 600; }
@@ -78,6 +80,9 @@ details { margin: .25rem 0 0; font-size: .875rem; }
 summary { color: var(--dim); cursor: pointer; }
 code { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; font-size: .8125rem; }
 footer { margin-top: 2.5rem; color: var(--dim); font-size: .8125rem; }
+.finding blockquote { margin: .125rem 0 .375rem .75rem; padding-left: .625rem; border-left: 2px solid var(--line);
+  color: var(--dim); font-size: .8125rem; }
+.finding pre { white-space: pre-wrap; margin: .25rem 0; font-size: .8125rem; }
 .banner { background: var(--chip); border-radius: .375rem; padding: .5rem .875rem; margin: 0 0 1rem; }
 """
 
@@ -100,6 +105,7 @@ _EVENTS: Mapping[EventName, str] = {
     "result": "a delivery ended",
     "woken": "looked at again",
     "response": "somebody responded",
+    "finding": "the first responder looked",
 }
 
 
@@ -148,6 +154,7 @@ def incident_page(
     now: datetime,
     is_cut: bool,
     up: str,
+    finding: str = "",
 ) -> str:
     """One incident: what it is, which alerts it has now, and why everything happened; the latest first.
 
@@ -159,18 +166,19 @@ def incident_page(
         now: For how long it has lasted.
         is_cut: Whether the trail goes further back than what is given.
         up: What leads to the folder that holds `incidents`.
+        finding: What was found when it was looked at, as HTML.
     """
     status, standing = incident.status, incident.standing
     facts = [
         ("status", f'<span class="status {status}">{status}</span>, {_lasted(incident, now)}{_by(incident, now)}'),
-        ("severity", _text(standing.severity or incident.severity)),
-        ("assigned to", _text(standing.assignee)),
-        ("opened", _instant(incident.opened_at)),
-        ("resolved", _instant(incident.resolved_at) if incident.resolved_at else ""),
+        ("severity", text_of(standing.severity or incident.severity)),
+        ("assigned to", text_of(standing.assignee)),
+        ("opened", instant_of(incident.opened_at)),
+        ("resolved", instant_of(incident.resolved_at) if incident.resolved_at else ""),
         ("alerts", f"{incident.firing} firing of {incident.alerts}"),
-        ("receiver", _text(incident.receiver)),
+        ("receiver", text_of(incident.receiver)),
         ("notifications", _told(incident)),
-        ("group", f"<code>{_text(incident.group_key)}</code>"),
+        ("group", f"<code>{text_of(incident.group_key)}</code>"),
     ]
     listed = "".join([f"<dt>{name}</dt><dd>{value}</dd>" for name, value in facts if value])
     alerts = "".join(
@@ -184,7 +192,7 @@ def incident_page(
     return document(
         f"{incident.title} ({status})",
         f'<nav><a href="{up}incidents">Incidents</a></nav>'
-        f"<h1>{_text(incident.title)}</h1>{_group_chips(incident)}<dl>{listed}</dl>{_buttons(incident, up)}"
+        f"<h1>{text_of(incident.title)}</h1>{_group_chips(incident)}<dl>{listed}</dl>{_buttons(incident, up)}{finding}"
         + (f'<h2>Alerts now</h2><ul class="cards">{alerts}</ul>' if alerts else "")
         + f"<h2>What happened, and why <small>the latest first, times are UTC</small></h2>"
         f'<ol class="timeline">{entries}</ol>{earlier}',
@@ -195,10 +203,10 @@ def incident_page(
 def _listed(incident: Incident, now: datetime, up: str) -> str:
     status = incident.status
     return (
-        f'<li class="is-{status}"><a href="{up}incidents/{quote(incident.id)}">{_text(incident.title)}</a>'
+        f'<li class="is-{status}"><a href="{up}incidents/{quote(incident.id)}">{text_of(incident.title)}</a>'
         f' <span class="status {status}">{status}</span>{_group_chips(incident)}'
-        f"<p class=dim>opened {_instant(incident.opened_at)}, {status} {_lasted(incident, now)}{_by(incident, now)};"
-        f" {incident.firing} firing of {incident.alerts}; {_told(incident)}, receiver {_text(incident.receiver)}"
+        f"<p class=dim>opened {instant_of(incident.opened_at)}, {status} {_lasted(incident, now)}{_by(incident, now)};"
+        f" {incident.firing} firing of {incident.alerts}; {_told(incident)}, receiver {text_of(incident.receiver)}"
         "</p></li>"
     )
 
@@ -210,13 +218,13 @@ def _by(incident: Incident, now: datetime) -> str:
         return ""
     words = ""
     if standing.acknowledged_by:
-        words = f" by {_text(standing.acknowledged_by)}"
+        words = f" by {text_of(standing.acknowledged_by)}"
         if standing.until:
             words += f", until {clock(standing.until, now)}"
     if standing.resolved_by:
-        words = f" by {_text(standing.resolved_by)}, while {incident.firing} still fire"
+        words = f" by {text_of(standing.resolved_by)}, while {incident.firing} still fire"
     if standing.snoozed_until:
-        words += f"; snoozed by {_text(standing.snoozed_by)} until {clock(standing.snoozed_until, now)}"
+        words += f"; snoozed by {text_of(standing.snoozed_by)} until {clock(standing.snoozed_until, now)}"
     return words
 
 
@@ -276,11 +284,11 @@ def alert_page(traces: Sequence[Trace], summary: str, *, now: datetime, up: str)
     sections = "".join([_trace(one, up, is_alone=len(traces) == 1) for one in traces])
     return document(
         f"Why: {title} ({state})",
-        f'<nav><a href="{up}incidents">Incidents</a></nav><h1>{_text(title)}</h1>'
-        f"{_chips(alert.labels, without=('alertname',))}"
+        f'<nav><a href="{up}incidents">Incidents</a></nav><h1>{text_of(title)}</h1>'
+        f"{chips_of(alert.labels, without=('alertname',))}"
         f'<p><span class="status {state}">{state}</span>'
-        f" <span class=dim>as of {_instant(now)}, times are UTC</span></p>"
-        f"<p class=why>{_text(summary)}</p>{_annotations(alert)}{_source(alert)}{sections}",
+        f" <span class=dim>as of {instant_of(now)}, times are UTC</span></p>"
+        f"<p class=why>{text_of(summary)}</p>{_annotations(alert)}{_source(alert)}{sections}",
         footer=f'<a href="{up}api/v1/alerts/{alert.fingerprint}/explain">the same as JSON</a>',
     )
 
@@ -288,36 +296,36 @@ def alert_page(traces: Sequence[Trace], summary: str, *, now: datetime, up: str)
 def _trace(trace: Trace, up: str, *, is_alone: bool) -> str:
     incident = f' <small><a href="{up}incidents/{quote(trace.incident)}">incident</a></small>' if trace.incident else ""
     cut = "<p class=dim>What is kept does not go back to the beginning.</p>" if trace.is_cut else ""
-    summary = "" if is_alone else f"<p>{_text(trace.summary)}</p>"
+    summary = "" if is_alone else f"<p>{text_of(trace.summary)}</p>"
     steps = "".join([_step(step) for step in trace.steps])
-    return f'<h2>Receiver {_text(trace.receiver)}{incident}</h2>{summary}{cut}<ol class="steps">{steps}</ol>'
+    return f'<h2>Receiver {text_of(trace.receiver)}{incident}</h2>{summary}{cut}<ol class="steps">{steps}</ol>'
 
 
 def _step(step: Step) -> str:
     # Not by its colour alone.
     verdict = "" if step.verdict in ("passes", "info") else f" <strong>{step.verdict}</strong>"
     stage = f"<span class=dim>{step.stage}{verdict}</span>"
-    return f'<li class="is-{step.verdict}">{stage}<span>{_text(step.words)}</span></li>'
+    return f'<li class="is-{step.verdict}">{stage}<span>{text_of(step.words)}</span></li>'
 
 
 def no_such_alert_page(detail: str, *, up: str) -> str:
     """Says that nothing is known of an alert, and how far back was looked."""
     return document(
         "No such alert",
-        f'<nav><a href="{up}incidents">Incidents</a></nav><h1>No such alert</h1><p>{_text(detail)}</p>',
+        f'<nav><a href="{up}incidents">Incidents</a></nav><h1>No such alert</h1><p>{text_of(detail)}</p>',
     )
 
 
 def _alert(alert: Alert, *, is_firing: bool, up: str, why: str = "") -> str:
     status = "firing" if is_firing else "resolved"
-    name = _text(alert.labels.get("alertname", "alert"))
-    said = f"<p class=why>{_text(why)}</p>" if why else ""
+    name = text_of(alert.labels.get("alertname", "alert"))
+    said = f"<p class=why>{text_of(why)}</p>" if why else ""
     return (
         f'<li class="is-{status}"><strong>{name}</strong>'
         f' <span class="status {status}">{status}</span>'
-        f" <span class=dim>since {_instant(alert.starts_at)}</span>"
+        f" <span class=dim>since {instant_of(alert.starts_at)}</span>"
         f' <a href="{up}alerts/{alert.fingerprint}">why</a>'
-        f"{said}{_chips(alert.labels, without=('alertname',))}{_annotations(alert)}{_source(alert)}</li>"
+        f"{said}{chips_of(alert.labels, without=('alertname',))}{_annotations(alert)}{_source(alert)}</li>"
     )
 
 
@@ -335,7 +343,7 @@ def _entry(folded: Folded, up: str) -> str:
         outcome = "delivered" if entry.settled.is_delivered else "failed"
     elif explained.event == "received":
         outcome = "received"
-    clauses = "".join([f"<li>{_text(clause)}</li>" for clause in explained.clauses])
+    clauses = "".join([f"<li>{text_of(clause)}</li>" for clause in explained.clauses])
     at = entry.at.astimezone(UTC)
     often = f", {folded.times} times from {clock(folded.first_at, at)} to {at:%H:%M:%S}" if folded.times > 1 else ""
     return (
@@ -360,33 +368,16 @@ def _details(explained: Explained, up: str) -> str:
 
 def _annotations(alert: Alert) -> str:
     return "".join(
-        [f"<p><span class=dim>{_text(name)}</span> {_prose(value)}</p>" for name, value in alert.annotations.items()]
+        [
+            f"<p><span class=dim>{text_of(name)}</span> {prose_of(value)}</p>"
+            for name, value in alert.annotations.items()
+        ]
     )
 
 
 def _group_chips(incident: Incident) -> str:
     labels = incident.group_labels
-    return _chips(labels, without=("alertname",) if labels.get("alertname") == incident.title else ())
-
-
-def _chips(labels: Mapping[str, str], without: Iterable[str] = ()) -> str:
-    chips = "".join(
-        [f"<li>{_text(name)}={_text(value)}</li>" for name, value in sorted(labels.items()) if name not in without]
-    )
-    return f'<ul class="chips">{chips}</ul>' if chips else ""
-
-
-def _text(text: str) -> str:
-    return escape(printable(text))
-
-
-def _prose(text: str) -> str:
-    return "<br>".join([_text(line) for line in text.splitlines()])
-
-
-def _instant(instant: datetime) -> str:
-    at = instant.astimezone(UTC)
-    return f'<time datetime="{at.isoformat()}">{at:%Y-%m-%d %H:%M:%S}</time>'
+    return chips_of(labels, without=("alertname",) if labels.get("alertname") == incident.title else ())
 
 
 def _lasted(incident: Incident, now: datetime) -> str:
@@ -419,7 +410,7 @@ def document(title: str, body: str, *, footer: str = "", refresh_seconds: int = 
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"{refresh}<title>{_text(title)} · Tocsin</title><style>{STYLE}</style></head>"
+        f"{refresh}<title>{text_of(title)} · Tocsin</title><style>{STYLE}</style></head>"
         f"<body><main>{body}<footer>Tocsin{' · ' + footer if footer else ''}</footer></main></body></html>"
     )
 

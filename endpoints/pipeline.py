@@ -53,6 +53,8 @@ METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 WRITES = frozenset({"DELETE", "PATCH", "POST", "PUT"})
 JSON = "application/json"
 SOURCE = "api/v1/sources/{kind}/{key}"
+ABSORBED = frozenset({SOURCE, "api/v1/shadow/alertmanager"})
+"""What comes here again is known by what it says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +91,8 @@ class Endpoint:
 
     @property
     def takes_key(self) -> bool:
-        """Whether an `Idempotency-Key` keeps a second request from doing it twice; ingest absorbs by itself."""
-        return self.is_ours and self.method in WRITES and self.scope not in (Scope.INGEST, None)
+        """Whether an `Idempotency-Key` keeps a second request from doing it twice; alerts are absorbed without."""
+        return self.is_ours and self.method in WRITES and self.scope is not None and self.path not in ABSORBED
 
     @property
     def is_shown_once(self) -> bool:

@@ -10,7 +10,8 @@ from urllib.parse import quote
 from domain.shadowing import WEBHOOK_PATH, Heard, ShadowRecord
 from domain.shadowing.pairing import Pair, Verdict
 from domain.shadowing.reasons import Why
-from endpoints.pages import _chips, _instant, _text, document
+from endpoints.html import chips_of, instant_of, text_of
+from endpoints.pages import document
 
 _WORDS = {
     Verdict.SAME: ("same", "resolved"),
@@ -99,7 +100,7 @@ def _links(asked: str, *, is_only_differences: bool) -> str:
         for span in _SPANS
     ]
     if asked not in _SPANS:
-        spans.append(f"<strong>{_text(asked)}</strong>")
+        spans.append(f"<strong>{text_of(asked)}</strong>")
     here = quote(asked)
     switch = (
         f'<a href="shadow?since={here}">all notifications</a>'
@@ -111,11 +112,11 @@ def _links(asked: str, *, is_only_differences: bool) -> str:
 
 def _how_to_begin(heard: Heard, url: str) -> str:
     if heard.since is not None:
-        receivers = ", ".join([_text(name) for name in sorted(heard.receivers)])
-        return f"<p class=dim>Alertmanager’s webhooks come since {_instant(heard.since)}, for {receivers}.</p>"
+        receivers = ", ".join([text_of(name) for name in sorted(heard.receivers)])
+        return f"<p class=dim>Alertmanager’s webhooks come since {instant_of(heard.since)}, for {receivers}.</p>"
     return (
         "<p>Nothing has come from Alertmanager yet, so there is nothing to compare with. Give each of its receivers"
-        f" one more webhook: <code>webhook_configs: [{{url: {_text(url + WEBHOOK_PATH)}}}]</code></p>"
+        f" one more webhook: <code>webhook_configs: [{{url: {text_of(url + WEBHOOK_PATH)}}}]</code></p>"
     )
 
 
@@ -124,14 +125,14 @@ def _card(shown: Shown, url: str) -> str:
     record = pair.any
     name, colour = _WORDS[pair.verdict]
     labels = record.group_labels
-    title = _text(labels.get("alertname") or record.group_key)
+    title = text_of(labels.get("alertname") or record.group_key)
     if shown.incident:
         title = f'<a href="{url}/incidents/{quote(shown.incident)}">{title}</a>'
-    said = "".join([f"<li>{_text(reason.words)}</li>" for reason in shown.reasons])
+    said = "".join([f"<li>{text_of(reason.words)}</li>" for reason in shown.reasons])
     return (
         f'<li class="is-{colour}"><strong>{title}</strong> <span class="status {colour}">{name}</span>'
-        f" <span class=dim>to {_text(record.receiver)}, {_instant(pair.at)}</span>"
-        f"{_chips(labels, without=('alertname',))}<p class=dim>{_sides(pair)}</p>"
+        f" <span class=dim>to {text_of(record.receiver)}, {instant_of(pair.at)}</span>"
+        f"{chips_of(labels, without=('alertname',))}<p class=dim>{_sides(pair)}</p>"
         + (f"<ul>{said}</ul>" if said else "")
         + "</li>"
     )
@@ -152,7 +153,7 @@ def _counted(record: ShadowRecord) -> str:
     firing, resolved = len(record.firing) // 8, len(record.resolved) // 8
     parts = [f"{count} {word}" for count, word in ((firing, "firing"), (resolved, "resolved")) if count]
     parts += [f"{record.truncated} more"] if record.truncated else []
-    reason = f" ({_text(record.reason)})" if record.reason else ""
+    reason = f" ({text_of(record.reason)})" if record.reason else ""
     return (" and ".join(parts) or "no alerts") + reason
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import azure.functions as func
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError
 
 from domain.errors import InputError, UnreadableError
 from endpoints.deferring import Deferred
@@ -26,6 +26,21 @@ class Shape(_Model):
 
     # Its schema, too, is built at the first use: not every model that is made is read or shown.
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
+
+
+if TYPE_CHECKING:
+
+    class RootShape(Shape):
+        """What a body is that is no object, or not always one: `root` says which it may be."""
+
+        root: Any
+
+else:
+
+    class RootShape(metaclass=Deferred):
+        """As the type checker sees it."""
+
+    RootShape._model = RootModel
 
 
 def show(body: Shape, status: int = 200, *, etag: str | None = None) -> func.HttpResponse:

@@ -22,12 +22,13 @@ from adapters.cosmos.containers import (
     REQUESTS,
     SHADOW,
     SOURCES,
+    TRIAGE,
     ContainerSpec,
 )
 from adapters.cosmos.metering import Meter
 from tests.standins.cosmos import CosmosStandIn
 
-SMALL = (POLICY, SOURCES, SHADOW, REQUESTS, DEAD, PAYLOADS, AUDIT, ARRIVALS)
+SMALL = (POLICY, SOURCES, SHADOW, REQUESTS, DEAD, PAYLOADS, AUDIT, ARRIVALS, TRIAGE)
 """What everything but the groups needs."""
 
 NAME = "tocsin"

@@ -33,6 +33,10 @@ class NotServingError(AssertionError):
     """The dev host did not become ready, or did not stop; the message has the end of its output."""
 
 
+UNTRIAGED = {"TOCSIN_TRIAGE": "false"}
+"""The environment of a Serving in which nobody looks at incidents: where each event is counted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What one request was answered with, whatever its status."""

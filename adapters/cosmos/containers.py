@@ -75,6 +75,11 @@ RECEIPTS = ContainerSpec("receipts", "/id", default_ttl=3 * DAY)
 ARRIVALS = ContainerSpec("arrivals", "/part", ("/kind/?", "/key/?", "/is_rejected/?"))
 """Payloads of sources as they came, by hour and bucket of sources; and which of these parts there are."""
 
+FINDINGS = ContainerSpec("findings", "/incident", ("/number/?", "/at/?"), default_ttl=90 * DAY)
+"""What was found at each look at an incident, and what responders asked about it."""
+TRIAGE = ContainerSpec("triage", "/part", ("/place/?", "/service/?"))
+"""Changes as they were reported, by bucket of their ids; and in one part what models have cost, by hour."""
+
 LEASES = ContainerSpec("leases", "/id")
 """How far each function has read the change feed; written by the Functions host."""
 
@@ -92,5 +97,7 @@ CONTAINERS = (
     REQUESTS,
     RECEIPTS,
     ARRIVALS,
+    FINDINGS,
+    TRIAGE,
     LEASES,
 )

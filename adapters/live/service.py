@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
     from adapters.live.narrating import Library
     from adapters.settings import Settings
     from adapters.wiring import Clock
-    from domain.live import LiveLog, LivePublisher
+    from domain.live import LiveEvent, LiveLog, LivePublisher
+
+log = logging.getLogger("tocsin.live")
 
 
 class Live:
@@ -60,6 +63,15 @@ class Live:
         """Tell those who listen of what the change feed shows; never raises, for the log keeps it all."""
         if self.is_announced:
             await self._announcer.announce(documents)
+
+    async def say(self, event: LiveEvent) -> None:
+        """Tell those who listen of what stands in no log; whoever misses it, misses it."""
+        from domain.errors import UnavailableError
+
+        try:
+            await self.publisher.publish([event])
+        except UnavailableError as error:
+            log.warning("those who listen are not told: %s", error)
 
     @cached_property
     def _announcer(self) -> Announcer:

@@ -19,7 +19,7 @@ log = logging.getLogger("tocsin.sqlite")
 
 type Durability = Literal["process", "power"]
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 
 # Some of the tables are written behind (`adapters/sqlite/table.py`); `redo` holds what they lack until then.
 SCHEMA = """
@@ -78,6 +78,20 @@ create index receipts_at on receipts (at);
 create table arrivals (id text primary key, kind text not null, key text not null, is_rejected integer not null,
     document blob not null, body blob not null);
 create index arrivals_source on arrivals (kind, key, id);
+""",
+    5: """
+create table findings (incident text not null, number integer not null, at real not null, document blob not null,
+    primary key (incident, number)) without rowid;
+create index findings_at on findings (at);
+create table asked (incident text not null, id text not null, at real not null, document blob not null,
+    primary key (incident, id)) without rowid;
+create index asked_at on asked (at);
+create table changes (id text primary key, at integer not null, service text not null, document blob not null)
+    without rowid;
+create index changes_at on changes (at desc, id);
+create table usage (hour integer primary key, document blob not null);
+create table looks (id text primary key, at integer not null) without rowid;
+create index looks_at on looks (at);
 """,
 }
 

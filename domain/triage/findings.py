@@ -9,12 +9,10 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from enum import StrEnum
 from typing import Protocol
 
+from domain.looks import DETERMINISTIC as DETERMINISTIC
 from domain.triage.questions import Question
 from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
 from domain.values import value
-
-DETERMINISTIC = "deterministic"
-"""Made by rules alone, without a model."""
 
 
 class EvidenceKind(StrEnum):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from domain.changes import Change
 from domain.groups import Incident, ReasonCode
@@ -27,6 +27,7 @@ from domain.triage.findings import (
     SuspectedChange,
     TargetKind,
 )
+from domain.triage.hints import CHANGES_BEFORE, LEAST_ALIKE
 from domain.triage.judging import MOST_CAUSES, RUNBOOK_ANNOTATION, claims_of, judge, judge_reply, targets
 from domain.triage.notes import Notes, as_line, counted, listed
 from domain.triage.questions import HISTORY_SEARCHED, Onset, Past, Question, callers, reachable
@@ -35,14 +36,10 @@ from domain.triage.similarity import most_alike
 from domain.triage.spending import NO_MODEL, Allowance
 from domain.triage.text import clean
 
-CHANGES_BEFORE = timedelta(hours=2)
-"""A change is near if it came so long before the first alert, at most, or about as early."""
-
 FLAPS = 3
 """An alert flaps that has begun to fire so often."""
 
 MOST_SIMILAR = 3
-LEAST_ALIKE = 0.4
 MOST_NAMED = 5
 MOST_REPLIED = 5
 LEAST_SHARED = 0.1
@@ -202,6 +199,9 @@ def _causes(notes: Notes) -> tuple[Cause, ...]:
     found = []
     for place, candidate in enumerate(candidates):
         claims = [ranked.claim(f"{_because(candidate, notes)}.", own[place])]
+        if candidate.named_by:
+            naming = joined(candidate.named_by[:MOST_NAMED])
+            claims.append(ranked.claim(f"Alerts of {naming} name {candidate.service} in a label.", own[place]))
         mine = [line for line in calls if line.endswith(f" calls {candidate.service}")][:3]
         if graph and mine:
             claims.append(graph.claim(f"{joined(mine)}.", *mine))
@@ -213,7 +213,8 @@ def _causes(notes: Notes) -> tuple[Cause, ...]:
 def _candidate_line(candidate: Candidate, notes: Notes) -> str:
     since = f"began to fire at {notes.clock(candidate.began_at)}" if candidate.began_at else "is silent itself"
     explains = f", would explain {joined(candidate.explains[:MOST_NAMED])}" if candidate.explains else ""
-    return f"{candidate.service} {since}{explains}; {candidate.share:.0%} of what fires"
+    named = f"; alerts of {joined(candidate.named_by[:MOST_NAMED])} name it" if candidate.named_by else ""
+    return f"{candidate.service} {since}{explains}; {candidate.share:.0%} of what fires{named}"
 
 
 def _because(candidate: Candidate, notes: Notes) -> str:
@@ -283,7 +284,7 @@ def _similar(notes: Notes) -> tuple[Similar, ...]:
     history = [
         one for one in notes.question.history[:HISTORY_SEARCHED] if one.incident.id != notes.question.incident.id
     ]
-    alike = most_alike(_text_now(notes), [_text_then(past) for past in history], MOST_SIMILAR, LEAST_ALIKE)
+    alike = most_alike(notes.question.reads, [past.reads for past in history], MOST_SIMILAR, LEAST_ALIKE)
     if not alike:
         return ()
     lines = [_past_line(history[place], likeness, notes) for place, likeness in alike]
@@ -292,19 +293,6 @@ def _similar(notes: Notes) -> tuple[Similar, ...]:
         Similar(history[place].incident.id, round(likeness, 3), source.telling(line))
         for (place, likeness), line in zip(alike, lines, strict=True)
     )
-
-
-def _text_now(notes: Notes) -> str:
-    alerts = [" ".join(onset.alert.labels.values()) for onset in notes.onsets[:20]]
-    return " ".join([_text_of(notes.question.incident), *alerts])
-
-
-def _text_then(past: Past) -> str:
-    return f"{_text_of(past.incident)} {past.text}"
-
-
-def _text_of(incident: Incident) -> str:
-    return " ".join([incident.title, *incident.group_labels.values()])
 
 
 def _past_line(past: Past, likeness: float, notes: Notes) -> str:

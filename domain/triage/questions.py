@@ -10,12 +10,15 @@ from domain.alerts import Alert
 from domain.changes import Change
 from domain.groups import Incident, LogEntry, Member
 from domain.labels import Fingerprint, Labels
-from domain.triage.rules import SERVICE_LABELS, Calls, TriageRules
+from domain.triage.rules import PLACE_LABELS, SERVICE_LABELS, Calls, TriageRules
 from domain.triage.text import clean
 from domain.values import value
 
 HISTORY_SEARCHED = 2000
 """So many of the latest incidents are looked through for similar ones."""
+
+ALERTS_COMPARED = 20
+"""So many of an incident's alerts, the earliest, are compared with those of others."""
 
 LONGEST_NAME = 100
 
@@ -67,6 +70,11 @@ class Past:
     notes: tuple[str, ...] = ()
     """What people noted or gave as their reason, the latest last."""
 
+    @property
+    def reads(self) -> str:
+        """What it is compared by."""
+        return f"{_text_of(self.incident)} {self.text}"
+
 
 @value
 class Mute:
@@ -102,15 +110,40 @@ class Question:
         return service_of(alert.labels, self.rules.service_labels)
 
     @property
+    def reads(self) -> str:
+        """What its incident is compared by."""
+        first = sorted(self.onsets, key=lambda one: (one.began_at, one.fingerprint))[:ALERTS_COMPARED]
+        return " ".join([_text_of(self.incident), *(" ".join(onset.alert.labels.values()) for onset in first)])
+
+    @property
     def calls(self) -> Calls:
         """Empty where nothing is known of who calls whom."""
         return self.rules.calls
 
     @property
     def services(self) -> frozenset[str]:
-        """Those whose alerts are in the incident, and whom these call or are called by, however far away."""
+        """Those whose alerts are in the incident, whom these call or are called by however far away, and the places."""
         alerting = {self.service_of(onset.alert) for onset in self.onsets}
-        return frozenset(alerting | reachable(self.calls, alerting) | reachable(callers(self.calls), alerting))
+        related = reachable(self.calls, alerting) | reachable(callers(self.calls), alerting)
+        return frozenset(alerting | related | self.places)
+
+    @property
+    def places(self) -> frozenset[str]:
+        """Where alerts of two services or more come from: nodes, hosts, racks; by what labels say."""
+        found: dict[str, set[str]] = {}
+        for onset in self.onsets:
+            for place in self.places_of(onset.alert):
+                found.setdefault(place, set()).add(self.service_of(onset.alert))
+        return frozenset(place for place, services in found.items() if len(services - {place}) > 1)
+
+    def places_of(self, alert: Alert) -> frozenset[str]:
+        """Where it comes from; what the incident is grouped by tells nothing apart."""
+        labels = (name for name in PLACE_LABELS if name not in self.incident.group_labels)
+        return frozenset(filter(None, (clean(alert.labels.get(name, ""), LONGEST_NAME) for name in labels)))
+
+
+def _text_of(incident: Incident) -> str:
+    return " ".join([incident.title, *incident.group_labels.values()])
 
 
 def service_of(labels: Labels, names: Sequence[str] = SERVICE_LABELS) -> str:

@@ -8,8 +8,18 @@ from datetime import timedelta
 
 from domain.values import value
 
-SERVICE_LABELS = ("service", "app_kubernetes_io_name", "app", "component", "deployment", "job")
-"""Which label says whose alert it is: the first of these that an alert has."""
+SERVICE_LABELS = (
+    *("service", "app_kubernetes_io_name", "app", "component"),
+    *("deployment", "statefulset", "daemonset", "cronjob", "container"),
+    *("node", "host", "rack", "job"),
+)
+"""Which label says whose alert it is: the first of these that an alert has.
+
+A job is last: where Kubernetes or machines are watched it names the exporter, and not what it tells of.
+"""
+
+PLACE_LABELS = ("node", "host", "rack")
+"""Which labels say where something runs."""
 
 type Calls = Mapping[str, frozenset[str]]
 """The call graph: each service with those that it calls.  Nobody vouches that it is complete, or without rings."""

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from domain.triage.rules import Limits
 from domain.values import value
+
+HOUR = timedelta(hours=1)
+
+USAGE_KEPT = timedelta(days=35)
+"""A month, and some days in which to look at it."""
 
 
 @value
@@ -53,6 +58,11 @@ class Allowance:
 NO_MODEL = Allowance(False, "no model is configured")
 
 
+def hour_of(at: datetime) -> datetime:
+    """When the hour began that this instant is in, by UTC."""
+    return at.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+
+
 class UsageStore(Protocol):
     """What was spent in each hour, counted once for each look."""
 
@@ -78,5 +88,5 @@ class UsageStore(Protocol):
         ...
 
     async def forget_usage(self, before: datetime) -> None:
-        """Remove the hours that ended before that instant."""
+        """Remove the hours that were over by that instant, and forget which looks they counted."""
         ...

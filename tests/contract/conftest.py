@@ -14,17 +14,20 @@ import pytest_asyncio
 
 from adapters.cosmos.arrivals import CosmosArrivalStore
 from adapters.cosmos.audit import CosmosAuditStore
+from adapters.cosmos.changes import CosmosChangeStore
 from adapters.cosmos.idempotency import CosmosIdempotencyStore
 from adapters.cosmos.keys import CosmosKeyStore
 from adapters.cosmos.policy import CosmosPolicyStore, PolicyPart
 from adapters.cosmos.shadow import CosmosShadowStore
 from adapters.cosmos.silences import CosmosSilenceStore
 from adapters.cosmos.sources import CosmosSourceStore
+from adapters.cosmos.usage import CosmosUsageStore
 from adapters.settings import Settings
 from adapters.wiring import Ports, wire
 from devhost.pumps import ChangeFeed, LocalBroker
 from domain.arrivals import ArrivalStore
 from domain.audit import AuditStore
+from domain.changes import ChangeStore
 from domain.groups import GroupStore, Incident
 from domain.idempotency import IdempotencyStore
 from domain.inhibition import SourceStore
@@ -35,6 +38,7 @@ from domain.routing import GroupId
 from domain.shadowing import ShadowStore
 from domain.silences import SilenceStore
 from domain.situations import PolicyStore
+from domain.triage import UsageStore
 from tests.builders import NOON
 from tests.contract.receiving import LaneReceiver, QueueHome, Receiver, ServiceBusHome
 from tests.cosmos_database import SMALL, cosmos_database
@@ -156,6 +160,8 @@ class SmallHome:
     keys: KeyStore
     audit: AuditStore
     arrivals: ArrivalStore
+    changes: ChangeStore
+    usage: UsageStore
 
 
 @pytest.fixture(params=["memory", "sqlite", "cosmos"])
@@ -176,6 +182,8 @@ async def small_home(request: pytest.FixtureRequest, tmp_path: Path, clock: Cloc
                 CosmosKeyStore(cosmos),
                 CosmosAuditStore(cosmos, segment_entries=5),
                 CosmosArrivalStore(cosmos, clock, timedelta(days=7)),
+                CosmosChangeStore(cosmos, clock),
+                CosmosUsageStore(cosmos, clock),
             )
             return
         ports = wire(Settings.read({"TOCSIN_HOME": request.param, "TOCSIN_DATA": str(tmp_path)}), clock)
@@ -189,6 +197,8 @@ async def small_home(request: pytest.FixtureRequest, tmp_path: Path, clock: Cloc
             ports.keys,
             ports.audit,
             ports.arrivals.store,
+            ports.changes,
+            ports.usage,
         )
 
 
@@ -230,3 +240,13 @@ def audit(small_home: SmallHome) -> AuditStore:
 @pytest.fixture
 def arrivals(small_home: SmallHome) -> ArrivalStore:
     return small_home.arrivals
+
+
+@pytest.fixture
+def changes(small_home: SmallHome) -> ChangeStore:
+    return small_home.changes
+
+
+@pytest.fixture
+def usage(small_home: SmallHome) -> UsageStore:
+    return small_home.usage

@@ -171,8 +171,13 @@ def test_the_tocsin_yml_beside_it_is_checked(file: Path, capsys: Output) -> None
     assert f"{file}:5: warning: " in said
     assert cli.main(["check-config", str(own)]) == 2, "it can be checked by itself"
     assert f"{own}:2: compat: " in capsys.readouterr().out
-    own.write_text("compat: strict\n")
-    assert cli.main(["check-config", str(file), str(own)]) == 0
+    own.write_text("compat: strict\ntriage:\n  cool_down: 15\n")
+    assert cli.main(["check-config", str(own)]) == 2
+    assert f"{own}:3: triage.cool_down: " in capsys.readouterr().out
+    (file.parent / "services.csv").write_text("service,team\ncart,shop\n")
+    source = "{kind: zabbix, lookup: [{match: service, labels: team, file: services.csv}]}"
+    own.write_text(f"compat: strict\nsources: [{source}]\n")
+    assert cli.main(["check-config", str(file), str(own)]) == 0, capsys.readouterr().out
 
 
 def test_unsupported_receivers_can_be_left_out(tmp_path: Path, capsys: Output) -> None:

@@ -49,6 +49,7 @@ from domain.incidents import decide
 from domain.inhibition import SourceKey, Sources, source_reports, with_reports
 from domain.labels import Fingerprint, fingerprint, match_all
 from domain.lifecycle import Action, Responded
+from domain.looks import Found, Triage
 from domain.matchers import parse_matchers
 from domain.notifications import Delivery, NotificationLog, NotificationReason, Settled, unpack
 from domain.routing import GroupId
@@ -270,6 +271,7 @@ class Story:
         lag: timedelta = timedelta(0),
         resend_every: timedelta | None = None,
         is_swept: bool = True,
+        is_triaged: bool = False,
     ) -> None:
         """A story that begins at `start`.
 
@@ -281,10 +283,12 @@ class Story:
             lag: How long reports wait in their queue; their order within a shard is kept.
             resend_every: How often the source repeats whatever fires, as Prometheus does each minute.
             is_swept: Whether the minute's sweep runs, which finds the groups whose tick was lost.
+            is_triaged: Whether incidents are looked at; what is found comes twice, after a second and a minute.
         """
         self.start = self.now = start
         self.configuration: Configuration = read(configuration)
         self.is_strict = is_strict
+        self.is_triaged = is_triaged
         self.ticks = ticks
         self.lag = lag
         self.listening_since = start
@@ -299,6 +303,8 @@ class Story:
         self.acknowledged: list[Acknowledged] = []
         self.pages: list[Page] = []
         self.due: list[Delivery] = []
+        self.wanted: list[Triage] = []
+        """The looks that were asked for."""
         self.flushes: list[tuple[datetime, GroupId]] = []
         self.ticked: list[Tick] = []
         self._is_punctual = ticks is on_time
@@ -534,7 +540,9 @@ class Story:
     @property
     def situation(self) -> Situation:
         silences = Silences(self.silences.values()) if self.silences else NO_SILENCES
-        return Situation(self.configuration, self.listening_since, self.is_strict, silences, self.silent_since)
+        return Situation(
+            self.configuration, self.listening_since, self.is_strict, silences, self.silent_since, self.is_triaged
+        )
 
     def _feed(self, alerts: Iterable[Alert]) -> None:
         """As the door does before it enqueues, as messages are addressed anew, and as a configuration takes effect."""
@@ -593,6 +601,11 @@ class Story:
                 self.at(self.now, partial(self._deliver, outgoing), is_ours=True)
             case GroupEvents():
                 self.enqueue([outgoing])
+            case Triage():
+                self.wanted.append(outgoing)
+                found = Found(outgoing.group_id, outgoing.incident, outgoing.look, self.now, "rules", "something")
+                for after in (SECOND, MINUTE):  # the queue brings it twice
+                    self.at(outgoing.due_at + after, partial(self.fold, found), is_ours=True)
 
     def _arrive(self, tick: Tick) -> None:
         self._under_way[tick.group_id][tick.due_at] -= 1
@@ -800,6 +813,8 @@ def explain_again(
             event = entry.settled
         elif entry.responded is not None:
             event = entry.responded
+        elif entry.found is not None:
+            event = entry.found
         else:
             assert entry.due_at is not None
             event = Tick(entry.group_id, entry.due_at, entry.why)

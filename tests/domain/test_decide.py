@@ -369,7 +369,9 @@ def walk(seed: int, chance: Chance, texts: Sequence[str], steps: int = 40) -> St
         times = 2 if random.random() < chance.doubled else 1
         return [max(now, tick.due_at + drift)] * times
 
-    story = Story(texts[0], ticks=ticks if chance != Chance() else on_time, resend_every=MINUTE)
+    story = Story(
+        texts[0], ticks=ticks if chance != Chance() else on_time, resend_every=MINUTE, is_triaged=seed % 2 == 0
+    )
     bad = [
         FAILS,
         HANGS,

@@ -24,7 +24,7 @@ from domain.triage import (
     claims_of,
     first_look,
 )
-from domain.triage.first_look import CHANGES_BEFORE
+from domain.triage.hints import CHANGES_BEFORE
 from domain.triage.similarity import most_alike
 from tests.builders import HOUR, MINUTE, NOON, SECOND, entry, incident
 from tests.domain.triaging import change, onset, past, question
@@ -71,6 +71,17 @@ def test_an_outage_is_told() -> None:
         NextStep(StepKind.INSPECT_ALERT, first),
     )
     assert (found.made_by, found.struck, found.cut, found.fallback) == (DETERMINISTIC, 0, 0, "")
+
+
+def test_whom_an_alert_names_is_told() -> None:
+    asked = question(onset("UpstreamErrors", service="web", upstream="api", severity="critical"), calls=SHOP)
+    found = first_look(asked)
+    assert found.causes[0].service == "api"
+    assert [claim.text for claim in found.causes[0].claims] == [
+        "api has no alert itself, but would explain web.",
+        "Alerts of web name api in a label.",
+        "web calls api.",
+    ]
 
 
 async def test_it_is_a_triager() -> None:

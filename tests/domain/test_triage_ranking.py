@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.groups import Member
-from domain.triage import Confidence, Onset, confidence_in, onset_of, rank, service_of
+from domain.triage import Confidence, Onset, Question, confidence_in, onset_of, rank, service_of
 from domain.triage.questions import callers, distances, reachable
 from domain.triage.ranking import MOST_SIGNS, Aspect, aspect_of, surprise
-from tests.builders import HOUR, MINUTE, NOON, alert, member
-from tests.domain.triaging import onset, question
+from tests.builders import HOUR, MINUTE, NOON, alert, incident, member
+from tests.domain.triaging import change, onset, past, question
 
 SHOP = {"web": {"api", "ads"}, "api": {"db", "mail"}, "jobs": {"mail"}}
 
@@ -35,7 +35,7 @@ def order(*onsets: Onset, calls: Mapping[str, set[str]] = SHOP) -> list[str]:
             id="a callee about as early",
         ),
         pytest.param(
-            [onset(service="web", severity="critical"), onset(service="ads", after=5 * MINUTE, severity="info")],
+            [onset(service="web", severity="critical"), onset(service="ads", after=5 * MINUTE, severity="none")],
             "web",
             id="not a callee that is later and lower",
         ),
@@ -156,6 +156,98 @@ def test_confidence_in_the_first_is(onsets: list[Onset], confidence: Confidence)
 )
 def test_whose_alert_it_is(labels: dict[str, str], service: str) -> None:
     assert service_of(labels) == service
+
+
+@pytest.mark.parametrize(
+    ("asked", "first"),
+    [
+        pytest.param(
+            question(onset("UpstreamErrors", service="api", upstream="mail", severity="critical"), calls=SHOP),
+            "mail",
+            id="whom an alert names as its upstream",
+        ),
+        pytest.param(
+            question(onset("UpstreamErrors", service="api", peer="https://db.internal:5432/x"), calls=SHOP),
+            "db",
+            id="whose host is named",
+        ),
+        pytest.param(
+            question(onset("Errors", service="api", note="mail"), calls=SHOP), "api", id="not who is named elsewhere"
+        ),
+        pytest.param(
+            question(*(onset(service=name, node="n7") for name in ("web", "jobs", "api")), calls={}),
+            "n7",
+            id="a node that three services share",
+        ),
+        pytest.param(
+            question(*(onset(service="web", node="n7", pod=pod) for pod in "abc"), calls={}),
+            "web",
+            id="not one that only its own pods share",
+        ),
+        pytest.param(
+            question(
+                *(onset(service=name, node="n7") for name in ("web", "jobs", "api")),
+                calls={},
+                incident=incident(group_labels={"node": "n7"}),
+            ),
+            "api",
+            id="nor one by which the incident is grouped",
+        ),
+        pytest.param(
+            question(onset(service="a"), onset(service="b"), changes=[change(service="b")]), "b", id="who was changed"
+        ),
+        pytest.param(
+            question(onset(service="a"), onset(service="b"), changes=[change(service="b", before=3 * HOUR)]),
+            "a",
+            id="not who was changed long ago",
+        ),
+        pytest.param(
+            question(onset(service="a"), onset(service="b"), changes=[change("c1"), change("c2", service="c")]),
+            "a",
+            id="nor what is not of the incident",
+        ),
+        pytest.param(
+            question(
+                onset(service="db"),
+                calls={"jobs": {"db"}},
+                history=[past(1, "DiskFull", "DiskFull HighLatency db", notes=("jobs again",))] * 2,
+            ),
+            "db",
+            id="the one that fires before the one that people noted",
+        ),
+        pytest.param(
+            question(
+                onset("CpuHigh", service="db", severity="critical"),
+                onset("RequestRateHigh", service="db"),
+                onset(service="jobs"),
+                onset(service="web"),
+                calls={"jobs": {"db"}},
+            ),
+            "db",
+            id="of those alike the one whose callee has too much to do",
+        ),
+    ],
+)
+def test_what_points_at_a_service_counts(asked: Question, first: str) -> None:
+    assert rank(asked)[0].service == first
+
+
+def test_a_caller_explains_some_of_what_its_callee_has_to_do() -> None:
+    loaded = [onset("CpuHigh", service="db"), onset("RequestRateHigh", service="db"), onset(service="jobs")]
+    found = {one.service: one for one in rank(question(*loaded, calls={"jobs": {"db"}}))}
+    assert found["jobs"].explains == ("db",)
+    assert found["jobs"].score > next(one.score for one in rank(question(onset(service="jobs"))))
+
+
+def test_whom_people_noted_before_is_a_candidate_though_silent() -> None:
+    before = past(1, "DiskFull", "HighLatency db", notes=("jobs again; killed it.",))
+    found = [one.service for one in rank(question(onset(service="db"), calls={"jobs": {"db"}}, history=[before]))]
+    assert found == ["db", "jobs"]
+
+
+def test_what_a_name_says_is_read_word_by_word() -> None:
+    assert aspect_of("KubePodNotReady") is Aspect.RESOURCE
+    assert aspect_of("ProcessFileDescriptorsHigh") is Aspect.RESOURCE
 
 
 def test_the_rarer_the_more_it_says() -> None:

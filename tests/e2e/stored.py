@@ -190,6 +190,8 @@ def _event(entry: LogEntry) -> Event:
         return entry.settled
     if entry.responded is not None:
         return entry.responded
+    if entry.found is not None:
+        return entry.found
     assert entry.due_at is not None
     return Tick(entry.group_id, entry.due_at, entry.why)
 

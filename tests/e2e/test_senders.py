@@ -141,6 +141,12 @@ def _page(tocsin: Serving, client: EventsApiV2Client) -> None:
     assert client.resolve(key) == key
     is_over(tocsin, dedup_key=key)
     assert fires(tocsin, dedup_key=other)
+    links = [{"href": "https://git.example.com/7"}]
+    # With a time, for the client's own (7.2.0) raises AttributeError.
+    client.submit("cart 7 is deployed", "pipelines", {"service": "cart"}, links, datetime.now(UTC).isoformat())
+    (change,) = tocsin.get("/api/v1/changes").json()["changes"]
+    assert (change["summary"], change["service"]) == ("cart 7 is deployed", "cart")
+    assert (change["source"], change["url"]) == ("pipelines", "https://git.example.com/7")
 
 
 @pytest.mark.parametrize("encode", [http.to_binary_event, http.to_structured_event])

@@ -261,6 +261,7 @@ async def test_whatever_the_document_promises_occurs(open_home: Path, receiver: 
     incident = await _alerts_and_groups(tell)
     await _deliveries(tell, incident)
     await _responses(tell, incident)
+    await _first_responder(tell, incident)
     await _links(tell, incident)
     await _silences(tell)
     await _keys_and_audit(tell)
@@ -269,6 +270,7 @@ async def test_whatever_the_document_promises_occurs(open_home: Path, receiver: 
     await _reconciliation(tell)
     await _pagerduty(tell)
     await _arrivals(tell)
+    await _changes(tell)
     await _documentation(tell)
     generic = {(entry.name, status) for entry in routes() for status in generated(entry)}
     never = promised().keys() - tell.seen - generic - ELSEWHERE - SHADOW
@@ -394,6 +396,16 @@ async def _responses(tell: Story, incident: str) -> None:
     await tell(409, "press_button", {"id": incident, "action": "reopen"}, body=b"a=b", headers=page)
 
 
+async def _first_responder(tell: Story, incident: str) -> None:
+    await tell(200, "ask_about_incident", incident, body={"question": "what fires?"})
+    await tell(404, "ask_about_incident", "nothing", body={"question": "what fires?"})
+    await tell.seen_before("list_answers", incident)
+    await tell(404, "list_answers", "nothing")
+    await tell(200, "draft_about_incident", incident)
+    await tell(200, "draft_about_incident", incident, query="kind=postmortem")
+    await tell(404, "draft_about_incident", "nothing")
+
+
 async def _links(tell: Story, incident: str) -> None:
     links = ports().links
     token, lost = links.invite(incident, "team"), links.invite("nothing", "team")
@@ -478,7 +490,7 @@ async def _reconciliation(tell: Story) -> None:
 async def _pagerduty(tell: Story) -> None:
     event = {"event_action": "trigger", "payload": {"summary": "s", "source": "h", "severity": "info"}}
     for name in ("enqueue_event", "enqueue_change"):
-        await tell(202, name, body=event)
+        await tell(202, name, body=event)  # the one shape has all that the other needs
         await tell(400, name, body=b"{" * 600_000, headers={"content-type": JSON})
 
 
@@ -490,6 +502,11 @@ async def _arrivals(tell: Story) -> None:
     await tell(200, "replay_arrivals", body={"source": "zabbix/x", "dry_run": True})
     await tell(404, "replay_arrivals", body={"source": "zabbix/x", "ids": ["nothing"]})
     await tell(200, "list_collisions")
+
+
+async def _changes(tell: Story) -> None:
+    await tell(201, "report_changes", body={"summary": "deployed cart 7", "service": "cart"})
+    await tell(200, "list_changes")
 
 
 async def _documentation(tell: Story) -> None:

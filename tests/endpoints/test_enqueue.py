@@ -17,6 +17,7 @@ from devhost.sharing import Loop
 from domain.errors import UnavailableError
 from domain.principals import Scope
 from domain.sources.reading import Payload
+from domain.times import EARLIEST, LATEST
 from endpoints.sources import take_in_from
 from tests.endpoints.asking import ask, give_key
 from tests.serving import Answer
@@ -137,12 +138,54 @@ async def test_a_trigger_without_a_key_is_given_one(home: Ports) -> None:
     assert [incident.status for incident in await incidents()] == ["acknowledged"]
 
 
-async def test_a_change_is_read_and_not_kept(home: Ports) -> None:
-    change = {"routing_key": LISTED, "payload": {"summary": "deployed", "timestamp": "2026-11-22T12:00:00Z"}}
-    answer = await ask("enqueue_change", body=change)
-    assert (answer.status, answer.json()["status"]) == (202, "success")
+CHANGE: dict[str, Any] = {
+    "routing_key": LISTED,
+    "payload": {
+        "summary": "cart 7 is deployed",
+        "source": "pipelines",
+        "custom_details": {"service": "cart", "build": 7},
+    },
+    "links": [{"href": "https://git.example.com/7", "text": "the build"}],
+}
+
+
+async def changes() -> list[Any]:
+    return list(await ports().changes.list_changes(EARLIEST, LATEST))
+
+
+async def test_a_change_is_kept_once_and_is_no_alert(home: Ports) -> None:
+    for _ in range(2):
+        answer = await ask("enqueue_change", body=CHANGE)
+        assert (answer.status, answer.json()) == (202, {"status": "success", "message": "Change event processed"})
+    (change,) = await changes()
+    assert (change.summary, change.service, change.source) == ("cart 7 is deployed", "cart", "pipelines")
+    assert (change.url, change.labels) == ("https://git.example.com/7", {"team": "payments", "build": "7"})
     assert isinstance(home.broker, MemoryBroker)
     assert await home.queues.count_accepted() == 0
+
+
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        pytest.param({"payload": None}, "payload", id="no payload"),
+        pytest.param({"payload": {"source": "s"}}, "payload.summary", id="no summary"),
+        pytest.param({"payload": {"summary": "s", "timestamp": "2020-01-01T00:00:00Z"}}, "30 days", id="long ago"),
+        pytest.param({"client": "x" * (512 * 1024)}, "at most 524288", id="too large"),
+    ],
+)
+async def test_a_change_that_is_none(home: Ports, changed: dict[str, Any], words: str) -> None:
+    answer = await ask("enqueue_change", body={**CHANGE, **changed})
+    assert (answer.status, answer.json()["status"]) == (400, "invalid event")
+    assert words in answer.json()["errors"][0]
+    assert await changes() == []
+
+
+async def test_a_change_that_cannot_be_kept_is_to_be_sent_again(home: Ports, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(*_: Any) -> None:
+        raise UnavailableError("the store is away")
+
+    monkeypatch.setattr(home.changes, "add_changes", fail)
+    assert (await ask("enqueue_change", body=CHANGE)).status == 503
 
 
 # --- what it refuses ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.receiver import Receiver, failing
-from tests.serving import Serving, eventually
+from tests.serving import UNTRIAGED, Serving, eventually
 
 CONFIGURATION = """\
 route:
@@ -41,7 +41,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def tocsin(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with Serving(tmp_path_factory.mktemp("incidents"), CONFIGURATION.format(url=receiver.url("/team"))) as tocsin:
+    text = CONFIGURATION.format(url=receiver.url("/team"))
+    with Serving(tmp_path_factory.mktemp("incidents"), text, environment=UNTRIAGED) as tocsin:
         yield tocsin
 
 

@@ -20,7 +20,7 @@ from azure.messaging.webpubsubclient.models import CallbackType, OnGroupDataMess
 
 from adapters.live.cursors import Cursor
 from tests.e2e.receiver import Receiver
-from tests.serving import ROOT, Serving, eventually
+from tests.serving import ROOT, UNTRIAGED, Serving, eventually
 
 CONFIGURATION = """\
 route:
@@ -48,7 +48,8 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def tocsin(receiver: Receiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serving]:
-    with Serving(tmp_path_factory.mktemp("live"), CONFIGURATION.format(url=receiver.url("/team"))) as tocsin:
+    text = CONFIGURATION.format(url=receiver.url("/team"))
+    with Serving(tmp_path_factory.mktemp("live"), text, environment=UNTRIAGED) as tocsin:
         yield tocsin
 
 

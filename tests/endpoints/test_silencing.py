@@ -18,6 +18,7 @@ from adapters.wiring import Ports, ports, wire
 from domain.alerts import Alert
 from domain.groups import Event, Tick, Transaction
 from domain.incidents import decide
+from domain.looks import Triage
 from domain.notifications import Delivery, Settled
 from endpoints import silencing
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert
@@ -95,6 +96,8 @@ class Running:
                     case Delivery() as sent:
                         settled = Settled(sent.group_id, sent.id, sent.integration, True, self.clock(), "200 OK")
                         await self._fold([settled])
+                    case Triage():
+                        pass
                     case _:
                         raise AssertionError(outgone)
 

@@ -16,12 +16,15 @@ ROOT = Path(__file__).parents[2]
 
 # azure.core comes with any of the SDKs; msal, requests and cryptography with azure.identity.
 SDKS = {
+    "agent_framework",
     "azure.core",
     "azure.cosmos",
     "azure.identity",
+    "azure.monitor",
     "azure.servicebus",
     "cryptography",
     "msal",
+    "openai",
     "requests",
     "aiohttp",
     "aiosmtplib",

@@ -171,7 +171,7 @@ def test_the_emulator_has_the_queues_as_far_as_it_can() -> None:
     assert {name for name, queue in queues.items() if queue.get("RequiresSession")} == {"groups"}
     # Never where a message id is not one of an outbox: the same tick may be meant twice.
     with_detection = {name for name, queue in queues.items() if queue.get("RequiresDuplicateDetection")}
-    assert with_detection & QUEUES == {"deliveries"}
+    assert with_detection & QUEUES == {"deliveries", "triage"}
     # The schema of the emulator's own repository allows no more.
     assert {queue["MaxDeliveryCount"] for queue in queues.values()} == {10}
     assert EMULATED["Name"] == "sbemulatorns"

@@ -157,12 +157,16 @@ async def test_one_alert_from_http_to_a_webhook_through_the_worker(app: Azure) -
     await app.handle("deliveries", "deliver")
     [page] = app.webhook.taken("/team")
     assert page.names("instance") == {"db1"}
+    await app.handle("triage", "look_first")
 
     documents = await app.written()
     await app.worker.feed("write_history", documents)
     await app.worker.feed("relay_outbox", documents)
     [incident] = await app.home.groups.list_incidents()
     assert incident.title == "DiskFull"
+    look = await app.home.findings.get_look(incident.id, incident.looks)
+    assert look is not None
+    assert [cause.service for cause in look.finding.causes] == ["DiskFull"]
     assert not app.waiting("reactions"), "a document of the feed was not understood, and parked"
     assert not await app.home.queues.list_dead()
 
@@ -175,12 +179,12 @@ async def test_an_alert_on_the_intake_queue(app: Azure) -> None:
 
 async def test_what_can_never_be_accepted_is_parked_and_the_host_completes_it(app: Azure) -> None:
     wrong = Message(b'{"labels": 1}', "1", None, {"size": 1})
-    handlers = {"take_in", "fold_groups", "flush_group", "deliver", "react_again"}
+    handlers = {"take_in", "fold_groups", "flush_group", "deliver", "look_first", "react_again"}
     for name in handlers - {"react_again"}:
         await app.worker.receive(name, wrong)
     await app.worker.receive("react_again", Message(b"[]", "1", None, {}))
     dead = await app.home.queues.list_dead()
-    assert sorted(letter.queue for letter in dead) == ["deliveries", "groups", "intake", "reactions", "ticks"]
+    assert sorted(letter.queue for letter in dead) == ["deliveries", "groups", "intake", "reactions", "ticks", "triage"]
 
 
 async def test_what_a_crash_left_in_an_outbox_is_relayed(app: Azure) -> None:
@@ -309,7 +313,7 @@ REQUESTS = {
     # Last: a listing waits until what this process has taken in is folded, and here nobody folds it.
     "receive_alerts": Asked("POST", "api/v2/alerts", body=json.loads(ALERTS)),
 }
-MESSAGES = {"take_in", "fold_groups", "flush_group", "deliver", "react_again"}
+MESSAGES = {"take_in", "fold_groups", "flush_group", "deliver", "look_first", "react_again"}
 FEEDS = {"relay_outbox", "write_history"}
 TIMERS = {"sweep", "reconcile"}
 

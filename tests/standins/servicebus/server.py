@@ -23,7 +23,7 @@ QUEUES: Mapping[str, QueueSettings] = MappingProxyType(
         "groups": QueueSettings(max_delivery_count=1000, sessions=True),
         "ticks": QueueSettings(max_delivery_count=1000),
         "deliveries": QueueSettings(max_delivery_count=1000, duplicate_window_seconds=600),
-        "triage": QueueSettings(max_delivery_count=1000),
+        "triage": QueueSettings(max_delivery_count=1000, duplicate_window_seconds=600),
         "reactions": QueueSettings(max_delivery_count=1000),
     }
 )

@@ -1,0 +1,212 @@
+"""Looking: what is known of an incident is gathered, a triager is asked, and what it finds is judged and kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from adapters.wiring import ports
+from domain.errors import NotFoundError, UnavailableError
+from domain.groups import Incident
+from domain.looks import DETERMINISTIC, Found, Triage
+from domain.triage.budgeting import allow
+from domain.triage.findings import Exchange, Finding, Reply
+from domain.triage.first_look import first_look
+from domain.triage.judging import judge, judge_reply
+from domain.triage.keeping import Asked, Look
+from domain.triage.pacing import AGAIN_AFTER, MOST_POSTPONED, headline, left_out, mutes_in, next_look
+from domain.triage.questions import Onset, Question, onset_of
+from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
+
+log = logging.getLogger("tocsin.triage")
+
+CHANGES_WITHIN = timedelta(hours=24)
+MOST_CHANGES = 200
+MOST_ENTRIES = 200
+MOST_ONSETS = 2_000
+"""Of more alerts those that fire, and then those that began first, are looked at."""
+
+JUST_OPENED = timedelta(minutes=5)
+"""What has not been looked at so long after it opened is not waiting for it any more."""
+
+OVER_SECONDS = 5.0
+"""How often it is looked whether the incident is over, while somebody is asked about it."""
+
+
+async def look(triage: Triage) -> Found | None:
+    """Look at the incident once; None where nothing came of it, and nothing need be folded.
+
+    Raises:
+        UnavailableError: The store or a queue did not answer.
+    """
+    try:
+        incident = await ports().groups.get_incident(triage.incident)
+    except NotFoundError:
+        return None
+    now = ports().clock()
+    if incident.resolved_at is not None or incident.looks >= triage.look:
+        return None
+    if triage.look == 1 and (reason := left_out(incident.severity, now - triage.due_at)):
+        await _ask_again(triage, now)
+        return _found(triage, now, DETERMINISTIC, reason, is_left_out=True)
+    known = await ports().findings.get_look(incident.id, triage.look)
+    if known is None:
+        question = await gather(incident, now)
+        allowance = await _allowance(question, triage)
+        finding = await _ask(question, allowance, triage)
+        if finding is None:
+            return None
+        if await _says_nothing_new(incident, finding):
+            await _ask_again(triage, now)
+            return None
+        await _count(f"{incident.id}-{triage.look}", now, finding.usage)
+        known = await ports().findings.keep_look(
+            Look(incident.id, triage.look, now, finding, allowance.reason, len(question.onsets))
+        )
+    await _ask_again(triage, now)
+    text = headline(known.finding, replace(NO_MODEL, reason=known.reason))
+    return _found(triage, known.at, known.finding.made_by, text)
+
+
+async def reply_to(incident: Incident, words: str, actor: str, id: str) -> AsyncGenerator[Reply]:
+    """Answer a responder's question about the incident: the answer as it grows, judged; then it is kept.
+
+    Raises:
+        UnavailableError: The store or the model did not answer.
+    """
+    now = ports().clock()
+    question = await gather(incident, now)
+    asked = await ports().findings.list_asked(incident.id)
+    before = [Exchange(one.words, one.reply.claims) for one in asked]
+    allowance = await _allowance(question, Triage(incident.group_id, incident.id, incident.looks + 1, now))
+    said: Reply | None = None
+    async for part in ports().first_responder.triager.reply(question, words, before, allowance):
+        said = judge_reply(part, part.evidence, question)
+        yield said
+    if said is not None:
+        await _count(f"{incident.id}-{id}", now, said.usage)
+        await ports().findings.keep_asked(Asked(incident.id, id, now, actor, words, said))
+
+
+async def gather(incident: Incident, now: datetime) -> Question:
+    """Everything near the incident, as of now.
+
+    Raises:
+        UnavailableError: The store did not answer.
+    """
+    groups, history = ports().groups, ports().first_responder.history
+    members = [member for _, member in await groups.list_members([incident.group_id])]
+    members.sort(key=lambda member: (not member.is_firing, member.alert.starts_at, member.alert.fingerprint))
+    onsets: list[Onset] = []
+    for member in members[:MOST_ONSETS]:
+        usual = await history.usual(member.alert.labels.get("alertname", ""))
+        onsets.append(onset_of(member, usual))
+    entries = await groups.list_entries(incident.group_id, incident=incident.id, limit=MOST_ENTRIES)
+    changes = await ports().changes.list_changes(
+        incident.opened_at - CHANGES_WITHIN, now + timedelta(minutes=1), limit=MOST_CHANGES
+    )
+    return Question(
+        incident=incident,
+        now=now,
+        onsets=tuple(onsets),
+        entries=entries,
+        history=await history.past(incident.group_id),
+        changes=tuple(changes),
+        mutes=mutes_in(entries),
+        rules=ports().configurations.own.triage,
+    )
+
+
+async def _ask(question: Question, allowance: Allowance, triage: Triage) -> Finding | None:
+    """What was found, judged; None where the incident was over first, or the look is put off."""
+    task = asyncio.ensure_future(ports().first_responder.triager.triage(question, allowance))
+    try:
+        while not (await asyncio.wait({task}, timeout=OVER_SECONDS))[0]:
+            incident = await ports().groups.get_incident(question.incident.id)
+            if incident.resolved_at is not None:
+                log.info("incident %s was over before it was looked at", incident.id)
+                return None
+        finding = task.result()
+    except UnavailableError as error:
+        if triage.postponed < MOST_POSTPONED:
+            wait = min(error.retry_after or timedelta(seconds=30), timedelta(minutes=2))
+            due_at = ports().clock() + wait
+            await ports().queues.send_triages([replace(triage, due_at=due_at, postponed=triage.postponed + 1)])
+            return None
+        finding = replace(first_look(question), fallback=f"no model was to be had: {error}")
+    finally:
+        task.cancel()
+    return judge(finding, finding.evidence, question)
+
+
+async def _says_nothing_new(incident: Incident, finding: Finding) -> bool:
+    """Whether it is what was found before, or rules alone made it where a model has looked already."""
+    before = await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
+    if before is None or finding == before.finding:
+        return before is not None
+    is_models = before.finding.made_by != DETERMINISTIC
+    return is_models and finding.made_by == DETERMINISTIC
+
+
+async def _allowance(question: Question, triage: Triage) -> Allowance:
+    """Whether a model may be asked, and what it may take."""
+    if not ports().first_responder.has_model:
+        return NO_MODEL
+    if triage.look == 1:
+        return Allowance(False, f"rules look first; whether a model is asked is seen in {AGAIN_AFTER[0].seconds} s")
+    incident, now = question.incident, question.now
+    spent, last_alerts = NOTHING_SPENT, -1
+    for number in range(1, triage.look):
+        if (known := await ports().findings.get_look(incident.id, number)) is not None:
+            spent += known.finding.usage
+            last_alerts = known.alerts if known.finding.usage.calls else last_alerts
+    for asked in await ports().findings.list_asked(incident.id):
+        spent += asked.reply.usage
+    if last_alerts == len(question.onsets):
+        return Allowance(False, "a model has looked, and no alert has come since")
+    hours = await ports().usage.list_usage(now.replace(hour=0, minute=0, second=0, microsecond=0))
+    this_hour = hours.get(now.replace(minute=0, second=0, microsecond=0), NOTHING_SPENT)
+    waiting = sum(
+        past.incident.looks == 0 and past.incident.resolved_at is None and now - past.incident.opened_at < JUST_OPENED
+        for past in question.history
+    )
+    return allow(
+        question,
+        question.rules,
+        spent,
+        this_hour,
+        sum(hours.values(), NOTHING_SPENT),
+        await _last_asked_at(question),
+        triage.look,
+        has_model=True,
+        waiting=waiting,
+    )
+
+
+async def _last_asked_at(question: Question) -> datetime | None:
+    """When a model was last asked about an earlier incident of this group."""
+    for past in question.history:
+        earlier = past.incident
+        if earlier.group_id == question.incident.group_id and earlier.id != question.incident.id:
+            known = await ports().findings.get_look(earlier.id, earlier.looks) if earlier.looks else None
+            return known.at if known is not None and known.finding.usage.calls else None
+    return None
+
+
+async def _count(name: str, at: datetime, usage: Usage) -> None:
+    if usage != NOTHING_SPENT:
+        await ports().usage.add_usage(name, at, usage)
+
+
+async def _ask_again(triage: Triage, now: datetime) -> None:
+    after = next_look(triage.look)
+    if after is not None:
+        again = Triage(triage.group_id, triage.incident, triage.look + 1, now + after)
+        await ports().queues.send_triages([again])
+
+
+def _found(triage: Triage, at: datetime, by: str, text: str, *, is_left_out: bool = False) -> Found:
+    return Found(triage.group_id, triage.incident, triage.look, at, by, text, is_left_out)

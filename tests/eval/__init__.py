@@ -1,0 +1,1 @@
+"""The evaluation set: incidents with known causes, as a triager meets them."""
