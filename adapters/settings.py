@@ -203,7 +203,7 @@ class Settings(BaseModel):
 
     def check_identities(self) -> None:
         """Raises RejectedError when what is set about keys and tokens cannot be meant; quotes no secret."""
-        for name in ("key_pepper", "slack_signing_secret"):
+        for name in ("key_pepper", "slack_signing_secret", "model_key"):
             if getattr(self, name).startswith(UNRESOLVED):
                 raise RejectedError(
                     f"{variable_of(name)} is a reference to Key Vault that the platform could not follow:"

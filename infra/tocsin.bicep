@@ -116,6 +116,12 @@ var settings = {
   TOCSIN_RECONCILE_ENDPOINT: take(environment().resourceManager, length(environment().resourceManager) - 1)
   TOCSIN_WEB_PUBSUB_HUB: 'tocsin'
   WEB_PUBSUB__endpoint: deployWebPubSub ? webPubSub!.outputs.endpoint : ''
+  TOCSIN_TRIAGE: 'true'
+  TOCSIN_TRIAGE_PROCESS: 'false'
+  TOCSIN_MODEL: deployOpenAi ? openAi!.outputs.deploymentName : ''
+  TOCSIN_MODEL_ENDPOINT: deployOpenAi ? openAi!.outputs.endpoint : ''
+  TOCSIN_MODEL_REVIEW: 'true'
+  TOCSIN_MODEL_REASONING: 'false'
   COSMOS__accountEndpoint: cosmos.outputs.endpoint
   COSMOS_DATABASE: cosmos.outputs.databaseName
   SERVICE_BUS__fullyQualifiedNamespace: serviceBus.outputs.host
@@ -136,6 +142,7 @@ var hostSettings = {
   GROUPS_QUEUE: 'groups'
   TICKS_QUEUE: 'ticks'
   DELIVERIES_QUEUE: 'deliveries'
+  TRIAGE_QUEUE: 'triage'
   REACTIONS_QUEUE: 'reactions'
 }
 
@@ -173,4 +180,3 @@ module alerts 'modules/alerts.bicep' = {
 output functionAppName string = app.outputs.name
 output vaultName string = vault.outputs.name
 output url string = url
-output openAiEndpoint string = deployOpenAi ? openAi!.outputs.endpoint : ''

@@ -21,8 +21,8 @@ PACKAGES = ".python_packages/lib/site-packages"
 OURS = {"adapters", "domain", "endpoints", "function_app.py", "host.json"}
 BESIDE = {"__pycache__", ".funcignore", ".python_packages", "requirements.txt"}
 
-MOST_MEGABYTES = 110.0
-MOST_ZIPPED_MEGABYTES = 40.0
+MOST_MEGABYTES = 150.0
+MOST_ZIPPED_MEGABYTES = 55.0
 """Every instance fetches and unpacks it before it starts."""
 MOST_IMPORT_SECONDS = 3.0
 """Of the processor, on a machine that CI shares; Flex Consumption gives a start 30 s in all, on one core."""

@@ -26,6 +26,8 @@ var containers = [
   { name: 'requests', key: '/id', ttl: day, indexed: [] }
   { name: 'receipts', key: '/id', ttl: 3 * day, indexed: [] }
   { name: 'arrivals', key: '/part', ttl: -1, indexed: ['/kind/?', '/key/?', '/is_rejected/?'] }
+  { name: 'findings', key: '/incident', ttl: 90 * day, indexed: ['/number/?', '/at/?'] }
+  { name: 'triage', key: '/part', ttl: -1, indexed: ['/place/?', '/service/?'] }
   // The host's, who may not make it with an identity; a trigger that were told to would not start.
   { name: 'leases', key: '/id', ttl: -1, indexed: [] }
 ]
@@ -53,7 +55,7 @@ resource database 'Microsoft.DocumentDB/databaseAccounts/sqlDatabases@2025-04-15
   name: 'tocsin'
   properties: {
     resource: { id: 'tocsin' }
-    // Shared by the containers: fourteen of their own would each have a least price.
+    // Shared by the containers: sixteen of their own would each have a least price.
     options: mode == 'serverless' ? {} : { autoscaleSettings: { maxThroughput: mostRequestUnits } }
   }
 }

@@ -46,5 +46,5 @@ resource user 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   }
 }
 
-output endpoint string = account.properties.endpoint
+output endpoint string = 'https://${account.properties.customSubDomainName}.openai.azure.com'
 output deploymentName string = deployment.name

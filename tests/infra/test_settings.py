@@ -18,6 +18,8 @@ NOT_SET = {
     "TOCSIN_DURABILITY": "of the SQLite file",
     "TOCSIN_MOST_WAITING": "of a queue in memory",
     "TOCSIN_ENTRA_AUTHORITY": "another one only on one machine, for tests",
+    "TOCSIN_MODEL_KEY": "the identity asks; one elsewhere is a reference in `tuning`",
+    "TOCSIN_TRIAGE_RECORD": "for debugging, on one machine",
     "COSMOS": "a key, for an emulator",
     "SERVICE_BUS": "a key, for an emulator",
     "WEB_PUBSUB": "a key, for an emulator",
@@ -123,7 +125,7 @@ def test_every_setting_is_explained(name: str) -> None:
     assert app_settings(name).keys() - named == set()
 
 
-@pytest.mark.parametrize("name", ["TOCSIN_KEY_PEPPER", "TOCSIN_SLACK_SIGNING_SECRET"])
+@pytest.mark.parametrize("name", ["TOCSIN_KEY_PEPPER", "TOCSIN_SLACK_SIGNING_SECRET", "TOCSIN_MODEL_KEY"])
 def test_a_reference_that_was_not_followed_is_no_secret(name: str) -> None:
     reference = f"{UNRESOLVED}SecretUri=https://tocsin.vault.azure.net/secrets/key-pepper)"
     with pytest.raises(RejectedError, match=f"{name} is a reference to Key Vault"):

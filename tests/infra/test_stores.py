@@ -14,8 +14,7 @@ from tests.infra.deployments import PARAMETERS, resources
 from tests.standins.servicebus.server import QUEUES
 
 BOTH = pytest.mark.parametrize("name", PARAMETERS)
-AHEAD = {"triage"}
-"""Queues that are there before the code sends to them."""
+
 
 # --- Cosmos DB --------------------------------------------------------------------------------------------------------
 
@@ -76,7 +75,7 @@ def queues(name: str) -> dict[str, dict[str, Any]]:
 
 @BOTH
 def test_every_queue_is_there_and_no_other(name: str) -> None:
-    assert queues(name).keys() == {*get_args(QueueName.__value__), *AHEAD}
+    assert queues(name).keys() == {*get_args(QueueName.__value__)}
 
 
 @BOTH
@@ -87,15 +86,9 @@ def test_every_queue_is_what_the_stand_in_for_it_is(name: str) -> None:
         assert properties["requiresSession"] == expected.sessions, queue
         assert properties["maxDeliveryCount"] == expected.max_delivery_count == MAX_DELIVERY_COUNT, queue
         assert properties["lockDuration"] == f"PT{timedelta(seconds=expected.lock_seconds) // timedelta(minutes=1)}M"
-        if queue not in AHEAD:
-            assert properties["requiresDuplicateDetection"] == bool(expected.duplicate_window_seconds), queue
+        assert properties["requiresDuplicateDetection"] == bool(expected.duplicate_window_seconds), queue
         assert properties["duplicateDetectionHistoryTimeWindow"] == "PT10M", queue
         assert properties["deadLetteringOnMessageExpiration"] is True, "what runs out is not lost"
-
-
-def test_triage_asks_once_for_each_thing() -> None:
-    triage = queues("least")["triage"]
-    assert (triage["requiresSession"], triage["requiresDuplicateDetection"]) == (False, True)
 
 
 def test_the_tier_has_sessions_and_duplicate_detection() -> None:
