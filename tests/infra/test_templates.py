@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -272,3 +273,34 @@ def test_an_alert_looks_at_something_that_is_deployed() -> None:
 def test_the_probe_asks_for_a_page_that_anybody_may_read() -> None:
     (probe,) = resources("least", "Microsoft.Insights/webtests")
     assert probe.body["properties"]["Request"]["RequestUrl"].endswith(".azurewebsites.net/-/ready")
+
+
+# --- the page ---------------------------------------------------------------------------------------------------------
+
+PAGE = (ROOT / "docs" / "deploying.md").read_text()
+
+
+def test_every_variable_is_explained() -> None:
+    asked = set(re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text()))
+    assert {name for name in asked if f"`{name}`" not in PAGE} == set()
+
+
+def test_every_alert_is_explained() -> None:
+    kinds = ("Microsoft.Insights/metricAlerts", "Microsoft.Insights/scheduledQueryRules")
+    (plan,) = resources("least", "Microsoft.Web/serverfarms")
+    rules = [one.name.removeprefix(f"{plan.name}-") for kind in kinds for one in resources("least", kind)]
+    assert [rule for rule in rules if f"`{rule}`" not in PAGE] == []
+
+
+def test_every_file_that_the_page_names_is_there() -> None:
+    named = set(re.findall(r"`((?:infra|tests|scripts)/[\w./-]+)`", PAGE))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_page_counts_right() -> None:
+    for kind, words in (
+        ("Microsoft.DocumentDB/databaseAccounts/sqlDatabases/containers", "containers"),
+        ("Microsoft.ServiceBus/namespaces/queues", "queues"),
+    ):
+        assert f"{len(list(resources('least', kind)))} {words}" in PAGE
