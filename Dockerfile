@@ -4,7 +4,7 @@
 #     docker run --name tocsin -p 127.0.0.1:7071:7071 -v tocsin-data:/data tocsin
 #     docker logs tocsin      # has the first API key, once
 #
-# Linted, and never built where it was written: there is no Docker.
+# Linted, and never built where it was written, for there is no Docker; its steps were run there one by one.
 FROM ghcr.io/astral-sh/uv:0.13.0@sha256:cdc6093146eb3ff6a40107b38f008b789e050e77ad87865e381d9917da55a168 AS uv
 
 FROM python:3.13-slim-bookworm AS build
