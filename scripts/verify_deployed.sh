@@ -3,7 +3,8 @@
 #
 # Without a key: it is there, it is ready, and it asks for one.  With TOCSIN_KEY in the environment, a key or a token that
 # may ingest, read and respond: an alert comes in, is listed, is resolved, and is gone.  It is silenced before it comes, so
-# nobody is paged.  Needs curl and GNU date.  Each step waits up to TOCSIN_PATIENCE seconds (default 120): the first one wakes the app.
+# nobody is paged.  Each step waits up to TOCSIN_PATIENCE seconds (default 120): the first one wakes the app.
+# Needs curl and GNU date.
 set -euo pipefail
 
 url="${1:?usage: scripts/verify_deployed.sh URL}"
