@@ -9,7 +9,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.infra.bicep import Value
+from tests.infra.deploying import Value
 from tests.infra.deployments import PARAMETERS, deployed
 
 SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"

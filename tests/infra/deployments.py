@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
 
-from tests.infra.bicep import Deployed, Resource, Value, deploy
+from tests.infra.deploying import Deployed, Resource, Value, deploy
 
 ROOT = Path(__file__).parents[2]
 INFRA = ROOT / "infra"

@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tests.infra.bicep import Resource, Runtime
+from tests.infra.deploying import Resource, Runtime
 
 FILE = Path(__file__).with_name("resource_types.json")
 PLAIN = {"string": str, "int": int, "bool": bool}

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.infra.bicep import BicepError, Resource, Runtime, deploy, read, unused
+from tests.infra.bicep import BicepError, read, unused
+from tests.infra.deploying import Resource, Runtime, deploy
 from tests.infra.resource_types import find_faults
 
 MODULE = """

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.infra.bicep import Resource, Secret, Value, read, unused
+from tests.infra.bicep import read, unused
+from tests.infra.deploying import Resource, Secret, Value
 from tests.infra.deployments import INFRA, PARAMETERS, ROOT, TEMPLATES, app_settings, deployed, resources
 from tests.infra.resource_types import find_faults
 
