@@ -19,6 +19,8 @@ AUTHORITY = "https://login.microsoftonline.com"
 MANAGEMENT = "https://management.azure.com"
 MANAGEMENTS = (MANAGEMENT, "https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn")
 LEAST_PEPPER_CHARACTERS = 32
+UNRESOLVED = "@Microsoft.KeyVault("
+"""How a setting begins whose secret the platform could not fetch: it hands on the reference, which is no secret."""
 _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 CONNECTIONS = {
@@ -210,6 +212,12 @@ class Settings(BaseModel):
 
     def check_identities(self) -> None:
         """Raises RejectedError when what is set about keys and tokens cannot be meant; quotes no secret."""
+        for name in ("key_pepper", "slack_signing_secret", "model_key"):
+            if getattr(self, name).startswith(UNRESOLVED):
+                raise RejectedError(
+                    f"{variable_of(name)} is a reference to Key Vault that the platform could not follow:"
+                    " is the secret there, and may the identity read it?"
+                )
         if 0 < len(self.key_pepper) < LEAST_PEPPER_CHARACTERS:
             raise RejectedError(f"TOCSIN_KEY_PEPPER is too short: {LEAST_PEPPER_CHARACTERS} characters at least")
         if self.auth and self.home == "azure" and not self.key_pepper:
