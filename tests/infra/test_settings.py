@@ -16,6 +16,8 @@ NOT_SET = {
     "TOCSIN_OWN_CONFIGURATION": "as above",
     "TOCSIN_DATA": "of the SQLite file",
     "TOCSIN_DURABILITY": "of the SQLite file",
+    "TOCSIN_RETENTION_ENTRIES_DAYS": "of the SQLite file; items on Azure end by themselves",
+    "TOCSIN_RETENTION_INCIDENTS_DAYS": "as above",
     "TOCSIN_MOST_WAITING": "of a queue in memory",
     "TOCSIN_ENTRA_AUTHORITY": "another one only on one machine, for tests",
     "TOCSIN_MODEL_KEY": "the identity asks; one elsewhere is a reference in `tuning`",
