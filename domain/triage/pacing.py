@@ -17,7 +17,7 @@ AGAIN_AFTER = (timedelta(seconds=15), timedelta(seconds=105), timedelta(minutes=
 """How long after each look the next one comes; after the last of these nobody asks for another one.
 
 The first is made by rules, within two seconds; by the second more alerts are there, and a model may be asked.  Asked at
-once, the first look names 16 of 54 known causes among three; after 30 seconds 29, after two minutes 35.
+once, the first look names 17 of 54 known causes among three; after 30 seconds 29, after two minutes 35.
 """
 
 MOST_POSTPONED = 3
