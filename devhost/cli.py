@@ -250,7 +250,20 @@ def _add_incidents(commands: Parsers) -> None:
     show = actions.add_parser("show", help="one of them, with everything that happened and why")
     show.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
     show.add_argument("--limit", type=int, default=1000, help="at most so many entries (default %(default)s)")
-    for parser, function in ((listing, "list_incidents"), (show, "show_incident")):
+    ask = actions.add_parser("ask", help="ask the first responder, which reads and never acts")
+    ask.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
+    ask.add_argument("question", metavar="TEXT", help="what you want to know")
+    draft = actions.add_parser("draft", help="what is to be written about it, in Markdown, for you to finish")
+    draft.add_argument(
+        "kind", choices=("update", "postmortem"), help="for those who are affected, or who learn from it"
+    )
+    draft.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
+    for parser, function in (
+        (listing, "list_incidents"),
+        (show, "show_incident"),
+        (ask, "ask_about_incident"),
+        (draft, "draft_about_incident"),
+    ):
         _finish(parser, function, module="incidents_command")
     for action, path, words in (
         ("ack", "acknowledge", "somebody knows: do not repeat what has been told"),

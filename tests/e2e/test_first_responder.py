@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.agents.scripted import says
+from devhost import cli
 from tests.agents.scripts import answer, claim
 from tests.agents.wire import Refusal, Wire
 from tests.e2e.receiver import Receiver
@@ -59,3 +60,26 @@ def _findings(tocsin: Serving, *, look: int) -> list[Any]:
     incidents = tocsin.get("/api/v1/incidents").json()["incidents"]
     shown = [tocsin.get(f"/api/v1/incidents/{incident['id']}").json()["finding"] for incident in incidents]
     return shown if len(shown) == 2 and all(one and one["look"] == look for one in shown) else []
+
+
+def test_the_command_line_tells_what_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(*arguments: str) -> str:
+        assert cli.main(["incidents", *arguments, "--url", tocsin.url]) == 0
+        return capsys.readouterr().out
+
+    text = "route: {receiver: nobody, group_by: [alertname]}\nreceivers: [{name: nobody}]\n"
+    with Serving(tmp_path, text, home="sqlite") as tocsin:
+        alert = {"labels": {"alertname": "One", "service": "db", "severity": "critical"}}
+        assert tocsin.post("/api/v2/alerts", [alert]).status == 200
+        incident = eventually(lambda: tocsin.get("/api/v1/incidents").json()["incidents"], "the incident")[0]["id"]
+        path = f"/api/v1/incidents/{incident}"
+        eventually(lambda: tocsin.get(path).json()["finding"], "the first look", seconds=30)
+        shown = run("show", incident)
+        assert "First look, by rules alone" in shown
+        assert "may come from db, confidence low" in shown
+        assert "next: inspect db" in shown
+        answered = run("ask", incident, "which alerts are firing now?")
+        assert answered.startswith("Answered by rules alone: no model was asked")
+        draft = run("draft", "update", incident)
+        assert draft.startswith("# One: update\n")
+        assert run("draft", "postmortem", incident).startswith("# One: postmortem\n")
