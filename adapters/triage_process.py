@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.triage")
 
 IDLE_SECONDS = 600.0
-END_SECONDS = 5.0
+END_SECONDS = 0.5
 NICENESS = 10
 """Folds and pages come first, where processors are scarce."""
 

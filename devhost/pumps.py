@@ -24,7 +24,11 @@ from domain.queues import QueueName
 log = logging.getLogger("tocsin.devhost")
 
 PAUSE_SECONDS = 0.05
-CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = {"triage": 0.2}
+"""For how long the functions of a queue are waited for at the end: a look may take minutes, and is made again."""
+
+LONGEST_CLOSE_SECONDS = 10.0
+"""Of all other queues."""
 
 
 class LocalBroker(Protocol):
@@ -121,7 +125,7 @@ class QueuePump:
     async def close(self) -> None:
         """Wait for the functions under way; what does not end in time is redelivered at the next start."""
         if self._running:
-            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
+            await asyncio.wait(self._running, timeout=CLOSE_SECONDS.get(self._queue, LONGEST_CLOSE_SECONDS))
         for task in self._running:
             task.cancel()
         await asyncio.gather(*self._running, return_exceptions=True)

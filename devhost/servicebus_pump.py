@@ -14,7 +14,7 @@ from azure.functions.servicebus import ServiceBusMessage
 from adapters.servicebus.connection import close
 from adapters.servicebus.reading import read_body, read_properties
 from devhost.index import Function
-from devhost.pumps import CLOSE_SECONDS
+from devhost.pumps import CLOSE_SECONDS, LONGEST_CLOSE_SECONDS
 from domain.groups import SHARDS
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class ServiceBusPump:
     async def close(self) -> None:
         """Wait for the functions under way, then close the links; what does not end in time is delivered again."""
         if self._running:
-            await asyncio.wait(self._running, timeout=CLOSE_SECONDS)
+            await asyncio.wait(self._running, timeout=CLOSE_SECONDS.get(self._queue, LONGEST_CLOSE_SECONDS))
         left = [*self._running, *self._renewing, *self._using]
         for task in left:
             task.cancel()
