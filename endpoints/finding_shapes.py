@@ -44,7 +44,7 @@ class SuspectedChangeShape(Shape):
     claim: ClaimShape
 
 
-class StepShape(Shape):
+class NextStepShape(Shape):
     """Something that a person may do: of a closed set of kinds, about something of this incident."""
 
     kind: Literal[
@@ -116,7 +116,7 @@ class FindingShape(Shape):
     """The likeliest first."""
     blast_radius: list[ClaimShape]
     suspected_change: SuspectedChangeShape | None
-    next_steps: list[StepShape]
+    next_steps: list[NextStepShape]
     runbook: RunbookShape | None
     similar: list[SimilarShape]
     evidence: list[EvidenceShape]
@@ -160,7 +160,7 @@ def show_look(look: Look) -> FindingShape:
         ],
         blast_radius=_claims(finding.blast_radius),
         suspected_change=SuspectedChangeShape(change=change.change, claim=_claim(change.claim)) if change else None,
-        next_steps=[StepShape(kind=step.kind.value, target=step.target) for step in finding.next_steps],
+        next_steps=[NextStepShape(kind=step.kind.value, target=step.target) for step in finding.next_steps],
         runbook=RunbookShape(url=runbook.url, claim=_claim(runbook.claim)) if runbook else None,
         similar=[
             SimilarShape(incident=one.incident, likeness=one.likeness, claim=_claim(one.claim))
@@ -169,7 +169,7 @@ def show_look(look: Look) -> FindingShape:
         evidence=_evidence(finding.evidence),
         struck=finding.struck,
         cut=finding.cut,
-        usage=_usage(finding.usage),
+        usage=show_usage(finding.usage),
     )
 
 
@@ -186,7 +186,7 @@ def show_answer(asked: Asked) -> AnswerShape:
         claims=_claims(reply.claims),
         evidence=_evidence(reply.evidence),
         struck=reply.struck,
-        usage=_usage(reply.usage),
+        usage=show_usage(reply.usage),
     )
 
 
@@ -204,7 +204,8 @@ def _evidence(evidence: tuple[Evidence, ...]) -> list[EvidenceShape]:
     return [EvidenceShape(id=one.id, kind=one.kind.value, tool=one.tool, text=one.text) for one in evidence]
 
 
-def _usage(usage: Usage) -> UsageShape:
+def show_usage(usage: Usage) -> UsageShape:
+    """What was spent, as it is shown."""
     return UsageShape(
         input_tokens=usage.input_tokens,
         output_tokens=usage.output_tokens,

@@ -16,7 +16,7 @@ from domain.errors import InputError, NotFoundError
 from domain.principals import Scope
 from endpoints.cursors import read_cursor, refused, write_cursor
 from endpoints.filters import FILTER, read_filter, takes
-from endpoints.finding_shapes import FindingShape, show_look
+from endpoints.finding_shapes import FindingShape, UsageShape, show_look, show_usage
 from endpoints.folds import await_folds
 from endpoints.later import later
 from endpoints.pipeline import endpoint
@@ -200,6 +200,8 @@ class IncidentDetail(IncidentSummary):
     """Whether there are earlier entries than these."""
     finding: FindingShape | None
     """What was found when it was last looked at; null where nobody has looked."""
+    model_usage: UsageShape | None
+    """What models have taken for it, by looks and by questions; null where no model is configured."""
     cost: CostShape | None
     """What it has cost the store and the queues so far; null where those charge nothing, as on one machine."""
 
@@ -291,6 +293,7 @@ async def detail_of(incident_id: str, query: TimelineQuery) -> IncidentDetail:
         timeline=[_entry(explained) for explained in trail],
         is_timeline_cut=is_cut,
         finding=show_look(look) if look else None,
+        model_usage=await _model_usage(incident),
         cost=CostShape(**asdict(cost)) if cost else None,
     )
 
@@ -361,6 +364,14 @@ async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Expla
 async def latest_look(incident: Incident) -> Look | None:
     """The latest look at it; None where nobody has looked, or what was found is not kept any more."""
     return await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
+
+
+async def _model_usage(incident: Incident) -> UsageShape | None:
+    if not ports().first_responder.has_model:
+        return None
+    from endpoints.looking import spent_on
+
+    return show_usage(await spent_on(incident))
 
 
 async def integration_names(version: str, receiver: str) -> Sequence[str]:

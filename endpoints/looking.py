@@ -26,6 +26,7 @@ log = logging.getLogger("tocsin.triage")
 CHANGES_WITHIN = timedelta(hours=24)
 MOST_CHANGES = 200
 MOST_ENTRIES = 200
+MOST_ASKED = 1_000
 MOST_ONSETS = 2_000
 """Of more alerts those that fire, and then those that began first, are looked at."""
 
@@ -161,13 +162,8 @@ async def _allowance(question: Question, triage: Triage | None) -> Allowance:
     if triage is not None and triage.look == 1:
         return Allowance(False, f"rules look first; whether a model is asked is seen in {AGAIN_AFTER[0].seconds} s")
     incident, now = question.incident, question.now
-    spent, last_alerts = NOTHING_SPENT, -1
-    for number in range(1, incident.looks + 1):
-        if (known := await ports().findings.get_look(incident.id, number)) is not None:
-            spent += known.finding.usage
-            last_alerts = known.alerts if known.finding.usage.calls else last_alerts
-    for asked in await ports().findings.list_asked(incident.id):
-        spent += asked.reply.usage
+    looks = [known async for known in _models_looks(incident)]
+    last_alerts = looks[-1].alerts if looks else -1
     if triage is not None and last_alerts == len(question.onsets):
         return Allowance(False, "a model has looked, and no alert has come since")
     hours = await ports().usage.list_usage(now.replace(hour=0, minute=0, second=0, microsecond=0))
@@ -180,7 +176,7 @@ async def _allowance(question: Question, triage: Triage | None) -> Allowance:
     return allow(
         asked_about,
         asked_about.rules,
-        spent,
+        await spent_on(incident),
         this_hour,
         sum(hours.values(), NOTHING_SPENT),
         last_asked_at,
@@ -188,6 +184,24 @@ async def _allowance(question: Question, triage: Triage | None) -> Allowance:
         has_model=True,
         waiting=waiting,
     )
+
+
+async def spent_on(incident: Incident) -> Usage:
+    """What models have taken for the incident: for looks, and for the questions of responders.
+
+    Raises:
+        UnavailableError: The store did not answer.
+    """
+    looks = [known.finding.usage async for known in _models_looks(incident)]
+    asked = [one.reply.usage for one in await ports().findings.list_asked(incident.id, limit=MOST_ASKED)]
+    return sum([*looks, *asked], NOTHING_SPENT)
+
+
+async def _models_looks(incident: Incident) -> AsyncGenerator[Look]:
+    for number in range(1, incident.looks + 1):
+        known = await ports().findings.get_look(incident.id, number)
+        if known is not None and known.finding.usage != NOTHING_SPENT:
+            yield known
 
 
 def _worth_asking(question: Question) -> Question:

@@ -324,8 +324,10 @@ async def test_a_model_is_asked_at_the_second_look_and_again_only_if_more_fires(
         "a model has looked, and no alert has come since",
     ]
     assert triager.allowed[1].limits.tokens == 60_000
-    finding = (await with_model.show(incident))["finding"]
+    shown = await with_model.show(incident)
+    finding = shown["finding"]
     assert (finding["look"], finding["made_by"], finding["usage"]["input_tokens"]) == (2, "gpt", 900)
+    assert (shown["model_usage"]["input_tokens"], shown["model_usage"]["calls"]) == (900, 2)
     assert "its severity is critical" in finding["asked_model"]
     assert [text.count("gpt") for _, text in await with_model.trail(incident)] == [0, 0]
     usage = await with_model.home.usage.list_usage(NOON)
