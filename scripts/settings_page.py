@@ -123,8 +123,8 @@ HEAD = """\
 <!-- Made by `python -m scripts.settings_page --write` of adapters/settings.py; change that. -->
 
 What Tocsin reads from its environment, once, when it starts: variables of `tocsin serve`, app settings on Azure,
-`Values` in `local.settings.json`. `tocsin serve` has flags for some, which go before the variable. A value that cannot be
-meant is refused at the start, with the variable's name. What concerns alerts and receivers stands in the
+`Values` in `local.settings.json`. `tocsin serve` has flags for some, which go before the variable. A value that cannot
+be meant is refused at the start, with the variable's name. What concerns alerts and receivers stands in the
 `alertmanager.yml` and the `tocsin.yml`, which are followed while it runs.
 
 ## What each home needs
