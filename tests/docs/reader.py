@@ -6,6 +6,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -15,13 +16,15 @@ from types import TracebackType
 from typing import Self
 
 from tests.docs.pages import ROOT, Block, Mark, Page
-from tests.serving import Serving
+from tests.serving import UNTRIAGED, Serving
 
-BLOCK_SECONDS = 40.0
+BLOCK_SECONDS = 100.0
+"""A block may start three servers, on a machine that is busy with other tests."""
 PORT = 7071
 PLACEHOLDER = "https://tocsin.example.com"
 UNTIL_READY = "each until ready"
 
+_ASKS = re.compile(rf"\b{PORT}\b|{re.escape(PLACEHOLDER)}|(?<!uv run )\btocsin (?!serve\b|check-config\b)")
 _PRINTED_KEY = re.compile(r"\btoc_[A-Za-z0-9]+_[A-Za-z0-9_-]{20,}")
 _ADDRESS = re.compile(rf"\b(?:127\.0\.0\.1|localhost):{PORT}\b")
 
@@ -45,7 +48,7 @@ class Reader:
     """Runs a page's steps in order; from entering the block until its end, when every process of its own is gone.
 
     What one block exports or assigns the next one has, as in one terminal.  Addresses of port 7071 are those of the
-    page's Tocsin, which starts before the first block that is run; no address outside this machine can be reached by
+    page's Tocsin, which starts before the first block that asks it; no address outside this machine can be reached by
     what heeds the usual variables of proxies.
     """
 
@@ -91,42 +94,55 @@ class Reader:
                 self._run(_as_given(step, step.mark.rest), f"{page.name}:{step.line}")
 
     def _run(self, commands: str, place: str) -> None:
-        tocsin = self._tocsin or self._start()
-        here = f"127.0.0.1:{tocsin.port}"
-        commands = _ADDRESS.sub(here, commands).replace(PLACEHOLDER, f"http://{here}")
-        script = f"set -eua -o pipefail\n. ./.state\n{commands}\nexport -p > .state\n"
-        run = subprocess.run(
+        if self._tocsin is None and _ASKS.search(commands):
+            self._tocsin = self._start()
+        if self._tocsin is not None:
+            here = f"127.0.0.1:{self._tocsin.port}"
+            commands = _ADDRESS.sub(here, commands).replace(PLACEHOLDER, f"http://{here}")
+        given = "\n".join(f"{name}={shlex.quote(value)}" for name, value in self._told().items())
+        script = f"set -eua -o pipefail\n. ./.state\n{given}\n{commands}\nexport -p > .state\n"
+        run = subprocess.Popen(
             ["bash", "-c", script],
             cwd=self.folder,
-            env=self._environment(tocsin),
+            env=self._environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=BLOCK_SECONDS,
-            check=False,
+            start_new_session=True,
         )
-        print(f"--- {place}\n{commands}\n{run.stdout}")
-        assert run.returncode == 0, f"{place} ended with exit code {run.returncode}:\n{commands}\n{run.stdout[-4000:]}"
+        ending = "ended with"
+        try:
+            output, _ = run.communicate(timeout=BLOCK_SECONDS)
+        except subprocess.TimeoutExpired:
+            # Whatever it has started is in its session, and ends with it.
+            os.killpg(run.pid, signal.SIGKILL)
+            output, _ = run.communicate()
+            ending = f"did not end within {BLOCK_SECONDS:.0f} s; killed, "
+        print(f"--- {place}\n{commands}\n{output}")
+        assert run.returncode == 0, f"{place}: {ending} exit code {run.returncode}:\n{commands}\n{output[-4000:]}"
 
     def _start(self) -> Serving:
         configuration = self.folder / "alertmanager.yml"
         text = configuration.read_text() if configuration.exists() else None
-        serving = Serving(self.folder, text, self._arguments, home="sqlite")
-        self._tocsin = self._open.enter_context(serving)
-        return serving
+        return self._open.enter_context(Serving(self.folder, text, self._arguments, UNTRIAGED, home="sqlite"))
 
-    def _environment(self, tocsin: Serving) -> dict[str, str]:
+    def _told(self) -> dict[str, str]:
+        """What the page's Tocsin has told its reader."""
+        if self._tocsin is None:
+            return {}
+        key = _PRINTED_KEY.search(self._tocsin.output)
+        return {"TOCSIN_URL": self._tocsin.url, **({"PRINTED_KEY": key.group()} if key else {})}
+
+    def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("TOCSIN_")}
-        key = _PRINTED_KEY.search(tocsin.output)
         nowhere = "http://127.0.0.1:9"
         return {
             **inherited,
-            **({"PRINTED_KEY": key.group()} if key else {}),
             "PATH": f"{self.folder / 'programs'}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "HOME": str(self.folder),
-            "TOCSIN_URL": tocsin.url,
+            **UNTRIAGED,
             **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere),
             **dict.fromkeys(("no_proxy", "NO_PROXY"), "127.0.0.1,localhost"),
         }

@@ -127,6 +127,7 @@ def _runnable(page: Page) -> str:
 RUNNABLE = {page.name: text for page in map(read_page, all_pages()) if (text := _runnable(page))}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", RUNNABLE)
 def test_commands_work(name: str, tmp_path: Path, program: Callable[[str], Path]) -> None:
     runnable = RUNNABLE[name]

@@ -11,7 +11,9 @@ from pathlib import Path
 from tempfile import mkdtemp
 from urllib.request import urlopen
 
-from tests.serving import READY_SECONDS, STOP_SECONDS
+# Nothing of the tests is imported, which would take longer than the start that is waited for.
+READY_SECONDS = 60.0
+STOP_SECONDS = 20.0
 
 
 def main(command: list[str]) -> int:
