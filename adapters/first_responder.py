@@ -44,7 +44,7 @@ class FirstResponder:
         """The latest incidents."""
         from adapters.incident_history import IncidentHistory
 
-        return IncidentHistory(self._home.groups, self._home.statistics, self._clock)
+        return IncidentHistory(self._home.groups, self._home.statistics, self._home.changes, self._clock)
 
     async def close(self) -> None:
         """End what was made."""

@@ -64,9 +64,10 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.sqlite.broker import SqliteBroker
     from adapters.sqlite.changes import SqliteChangeStore
     from adapters.sqlite.findings import SqliteFindingStore
+    from adapters.sqlite.forgetting import Kept
     from adapters.sqlite.groups import SqliteGroupStore
     from adapters.sqlite.idempotency import SqliteIdempotencyStore
-    from adapters.sqlite.journal import Journal
+    from adapters.sqlite.journal import DATABASE_FILE, Journal
     from adapters.sqlite.keys import SqliteKeyStore
     from adapters.sqlite.policy import SqlitePolicyStore
     from adapters.sqlite.receipts import SqliteReceiptStore
@@ -75,7 +76,7 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     from adapters.sqlite.sources import SqliteSourceStore
     from adapters.sqlite.usage import SqliteUsageStore
 
-    journal = Journal(settings.data / "tocsin.db", settings.durability)
+    journal = Journal(settings.data / DATABASE_FILE, settings.durability)
     broker = SqliteBroker(journal, lambda: clock().timestamp())
     sources = SqliteSourceStore(journal)
     policy = SqlitePolicyStore(journal)
@@ -83,7 +84,8 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
     async def close() -> None:
         journal.close()
 
-    groups = SqliteGroupStore(journal, sources, lambda: clock().timestamp())
+    kept = Kept(timedelta(days=settings.retention_entries_days), timedelta(days=settings.retention_incidents_days))
+    groups = SqliteGroupStore(journal, sources, lambda: clock().timestamp(), kept)
 
     def live() -> tuple[Source, ReceiverOf]:
         from adapters.sqlite.live import SqliteLiveSource

@@ -1,4 +1,4 @@
-"""History: the latest incidents and how often each rule fires, kept at hand for triage, which asks at each look."""
+"""History: the latest incidents and changes, and how often each rule fires; at hand, for each look asks for them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from domain.changes import Change, ChangeStore
 from domain.groups import GroupStore, Incident
 from domain.routing import GroupId
 from domain.statistics import StatisticsStore, day_of
@@ -14,6 +15,10 @@ from domain.triage.questions import HISTORY_SEARCHED, Past
 
 REFRESHED = timedelta(seconds=30)
 """What opened or ended since may be missing."""
+
+CHANGES_REFRESHED = timedelta(seconds=10)
+CHANGES_WITHIN = timedelta(hours=24)
+MOST_CHANGES = 500
 
 READ_ANEW = timedelta(minutes=15)
 AT_ONCE = 200
@@ -27,9 +32,14 @@ USUAL_DAYS = 7
 class IncidentHistory:
     """Reads as little as it can: the newest incidents now and then, and the notes of each once it is over."""
 
-    def __init__(self, groups: GroupStore, statistics: StatisticsStore, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, groups: GroupStore, statistics: StatisticsStore, changes: ChangeStore, clock: Callable[[], datetime]
+    ) -> None:
         self._groups = groups
         self._statistics = statistics
+        self._store = changes
+        self._changes: Sequence[Change] = ()
+        self._changes_at: datetime | None = None
         self._clock = clock
         self._past: tuple[Past, ...] = ()
         self._notes: dict[str, tuple[str, ...]] = {}
@@ -56,6 +66,21 @@ class IncidentHistory:
                 await self._read_notes([last])
                 self._past = tuple(replace(one, notes=self._notes.get(one.incident.id, ())) for one in self._past)
             return self._past
+
+    async def changes(self, since: datetime) -> Sequence[Change]:
+        """The changes from then on, for a day at most; the latest first, and what came just now may be missing.
+
+        Raises:
+            UnavailableError: The store did not answer.
+        """
+        now = self._clock()
+        async with self._lock:
+            if self._changes_at is None or now - self._changes_at > CHANGES_REFRESHED:
+                self._changes = await self._store.list_changes(
+                    now - 2 * CHANGES_WITHIN, now + timedelta(days=1), limit=MOST_CHANGES
+                )
+                self._changes_at = now
+        return [change for change in self._changes if change.at >= since]
 
     async def usual(self, rule: str) -> float:
         """How often a day alerts of this rule began to fire in the last week; 0 also where nothing is known."""

@@ -19,6 +19,8 @@ AUTHORITY = "https://login.microsoftonline.com"
 MANAGEMENT = "https://management.azure.com"
 MANAGEMENTS = (MANAGEMENT, "https://management.usgovcloudapi.net", "https://management.chinacloudapi.cn")
 LEAST_PEPPER_CHARACTERS = 32
+UNRESOLVED = "@Microsoft.KeyVault("
+"""How a setting begins whose secret the platform could not fetch: it hands on the reference, which is no secret."""
 _SUBSCRIPTION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 CONNECTIONS = {
@@ -127,6 +129,15 @@ class Settings(BaseModel):
         le=90 * 24,
         description="For how many hours the payloads of sources are kept, to be read again; 0 keeps none.",
     )
+    retention_entries_days: float = Field(
+        90.0,
+        ge=7,
+        le=10_000,
+        description="For how many days the SQLite file keeps log entries: timelines, explanations, replays.",
+    )
+    retention_incidents_days: float = Field(
+        400.0, ge=7, le=10_000, description="For how many days after its end the SQLite file keeps an incident."
+    )
     reconcile_subscriptions: str = Field(
         "", description="The ids of the Azure subscriptions, by commas, whose alerts must arrive here; asked each hour."
     )
@@ -201,6 +212,12 @@ class Settings(BaseModel):
 
     def check_identities(self) -> None:
         """Raises RejectedError when what is set about keys and tokens cannot be meant; quotes no secret."""
+        for name in ("key_pepper", "slack_signing_secret", "model_key"):
+            if getattr(self, name).startswith(UNRESOLVED):
+                raise RejectedError(
+                    f"{variable_of(name)} is a reference to Key Vault that the platform could not follow:"
+                    " is the secret there, and may the identity read it?"
+                )
         if 0 < len(self.key_pepper) < LEAST_PEPPER_CHARACTERS:
             raise RejectedError(f"TOCSIN_KEY_PEPPER is too short: {LEAST_PEPPER_CHARACTERS} characters at least")
         if self.auth and self.home == "azure" and not self.key_pepper:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from statistics import median
 
+from adapters.identity import Identity
+from adapters.settings import Settings
+from adapters.triagers import make_triager
 from bench import nezha
 from domain.lifecycle import SEVERITY_LABEL, severity_rank
 from domain.triage import (
@@ -19,6 +23,7 @@ from domain.triage import (
     Exchange,
     Finding,
     FirstLook,
+    Limits,
     Onset,
     Question,
     Reply,
@@ -81,13 +86,26 @@ EARLIEST = Contender("the earliest wins", Naming(_earliest), is_rival=True)
 FIRST_LOOK = Contender("first look (no model)", FirstLook())
 
 
-def contenders() -> AbstractAsyncContextManager[Sequence[Contender]]:
+ALLOWANCE = Allowance(True, "it is compared with others", Limits(tokens=60_000, calls=20, seconds=90))
+
+
+@asynccontextmanager
+async def contenders() -> AsyncIterator[Sequence[Contender]]:
     """All that the settings of this process name; those with a model are closed at the end.
 
-    A triager with a model joins here, once with its reviewer and once without: a `Contender` each, with an allowance
-    that asks it.  What it may read is in the question: `rules.prometheus` has the incident's own series.
+    The model of `TOCSIN_MODEL` comes twice, with its reviewer and without.  What it may read is in the question:
+    `rules.prometheus` has the incident's own series.
     """
-    return nullcontext((LOUDEST, EARLIEST, FIRST_LOOK))
+    settings, identity = Settings.read(os.environ), Identity()
+    ways = [LOUDEST, EARLIEST, FIRST_LOOK]
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(identity.close)
+        for is_reviewed in (True, False) if settings.model else ():
+            triager = make_triager(settings.model_copy(update={"model_review": is_reviewed}), identity)
+            stack.push_async_callback(triager.close)
+            name = f"{settings.model}, {'reviewed' if is_reviewed else 'not reviewed'}"
+            ways.append(Contender(name, triager, ALLOWANCE))
+        yield ways
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_silence(commands)
     _add_incidents(commands)
     _add_sources(commands)
+    _add_backup(commands)
     return parser
 
 
@@ -259,7 +260,20 @@ def _add_incidents(commands: Parsers) -> None:
     show = actions.add_parser("show", help="one of them, with everything that happened and why")
     show.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
     show.add_argument("--limit", type=int, default=1000, help="at most so many entries (default %(default)s)")
-    for parser, function in ((listing, "list_incidents"), (show, "show_incident")):
+    ask = actions.add_parser("ask", help="ask the first responder, which reads and never acts")
+    ask.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
+    ask.add_argument("question", metavar="TEXT", help="what you want to know")
+    draft = actions.add_parser("draft", help="what is to be written about it, in Markdown, for you to finish")
+    draft.add_argument(
+        "kind", choices=("update", "postmortem"), help="for those who are affected, or who learn from it"
+    )
+    draft.add_argument("id", metavar="ID", help="as much of it as tells it from the others")
+    for parser, function in (
+        (listing, "list_incidents"),
+        (show, "show_incident"),
+        (ask, "ask_about_incident"),
+        (draft, "draft_about_incident"),
+    ):
         _finish(parser, function, module="incidents_command")
     for action, path, words in (
         ("ack", "acknowledge", "somebody knows: do not repeat what has been told"),
@@ -339,6 +353,20 @@ def _add_shadow(commands: Parsers) -> None:
     _finish(shadow, "show_shadow", module="shadow_command")
 
 
+def _add_backup(commands: Parsers) -> None:
+    backup = commands.add_parser("backup", help="write all data of this machine into one file, while Tocsin runs")
+    restore = commands.add_parser("restore", help="put the data of a backup in its place, while no Tocsin runs there")
+    for parser, function, force in (
+        (backup, "backup", "replace FILE"),
+        (restore, "restore", "also where there is data, which is kept beside under names that end in .replaced"),
+    ):
+        parser.add_argument("file", type=Path, metavar="FILE", help=".tar, or .tgz to compress it")
+        parser.add_argument("--data", type=Path, help="the data folder (default: TOCSIN_DATA, else .tocsin)")
+        parser.add_argument("--force", action="store_true", help=force)
+        parser.add_argument("--json", action="store_true", help="for programs")
+        parser.set_defaults(run=lambda options, function=function: _look(function, options, module="backup_command"))
+
+
 def _add_check_config(commands: Parsers) -> None:
     check = commands.add_parser("check-config", help="find what is wrong or strange in an alertmanager.yml")
     add = check.add_argument
@@ -395,7 +423,7 @@ def _ask(module: str, function: str, options: argparse.Namespace) -> int:
 
 def _look(function: str, options: argparse.Namespace, *, module: str = "configuration_commands") -> int:
     """Run a command that needs no server."""
-    from domain.errors import RejectedError
+    from domain.errors import RejectedError, UnavailableError
 
     command: Callable[[argparse.Namespace], int] = getattr(import_module(f"devhost.{module}"), function)
     try:
@@ -403,6 +431,9 @@ def _look(function: str, options: argparse.Namespace, *, module: str = "configur
     except RejectedError as error:
         print(f"tocsin: {error}", file=sys.stderr)
         return WRONG
+    except UnavailableError as error:
+        print(f"tocsin: {error}", file=sys.stderr)
+        return REFUSED
 
 
 def _heed(command: Callable[[], int]) -> int:

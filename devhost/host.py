@@ -22,7 +22,7 @@ from devhost.sharing import Loop
 from devhost.stopping import Stop, StoppedError
 from devhost.websockets import LARGEST_MESSAGE_BYTES, PING_SECONDS, SocketProtocol, WebSockets
 
-QUEUE_LIMITS = {"intake": 16, "groups": 64, "ticks": 64, "deliveries": 256, "triage": 8, "reactions": 4}
+QUEUE_LIMITS = {"intake": 16, "groups": 64, "ticks": 64, "deliveries": 256, "triage": 4, "reactions": 4}
 """How many functions run at once for each queue; `groups` has as many sessions as shards."""
 
 NAMES = {

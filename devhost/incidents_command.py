@@ -71,6 +71,8 @@ def show_incident(client: Client, options: argparse.Namespace) -> int:
     for name, value in rows:
         if value:
             print(printable(f"  {name:<12} {value}"))
+    if incident["finding"]:
+        _print_finding(incident["finding"])
     for alert in incident["current_alerts"]:
         labels = " ".join(f"{name}={value}" for name, value in sorted(alert["labels"].items()))
         print(printable(f"\n{alert['status']} {labels}"))
@@ -82,6 +84,55 @@ def show_incident(client: Client, options: argparse.Namespace) -> int:
     for entry in incident["timeline"]:
         print(printable(f"  {second(entry['at'])}  {' '.join(entry['words'].split())}"))
     return 0
+
+
+def ask_about_incident(client: Client, options: argparse.Namespace) -> int:
+    """Print what the first responder answers."""
+    id = _find(client, options.id)
+    if id is None:
+        return NOT_FOUND
+    answer = client.post_json(f"{_path(id)}/ask", {"question": options.question})
+    if print_answer(answer, options):
+        return 0
+    by = "rules alone" if answer["made_by"] == "deterministic" else answer["made_by"]
+    print(printable(f"Answered by {by}" + (f": {answer['fallback']}" if answer["fallback"] else "")))
+    for claim in answer["claims"]:
+        _print_claim(claim)
+    if not answer["claims"]:
+        print("  Nothing that evidence bears out.")
+    return 0
+
+
+def draft_about_incident(client: Client, options: argparse.Namespace) -> int:
+    """Print the draft, as Markdown."""
+    id = _find(client, options.id)
+    if id is None:
+        return NOT_FOUND
+    for line in client.get_text(f"{_path(id)}/draft?{urlencode({'kind': options.kind})}").splitlines():
+        print(printable(line))
+    return 0
+
+
+def _print_finding(finding: Any) -> None:
+    by = "by rules alone" if finding["made_by"] == "deterministic" else f"by {finding['made_by']}"
+    why = finding["fallback"] or finding["asked_model"]
+    print(printable(f"\nFirst look, {by}, at {second(finding['at'])}: {why}"))
+    for cause in finding["causes"]:
+        print(printable(f"  may come from {cause['service']}, confidence {cause['confidence']}"))
+        for claim in cause["claims"]:
+            _print_claim(claim, indent=4)
+    if finding["suspected_change"]:
+        print("  suspected change:")
+        _print_claim(finding["suspected_change"]["claim"], indent=4)
+    for claim in (*finding["summary"], *finding["blast_radius"], *(one["claim"] for one in finding["similar"])):
+        _print_claim(claim)
+    for step in finding["next_steps"]:
+        print(printable(f"  next: {step['kind'].replace('_', ' ')} {step['target']}"))
+
+
+def _print_claim(claim: Any, *, indent: int = 2) -> None:
+    cited = ", ".join(dict.fromkeys(one["evidence"] for one in claim["citations"]))
+    print(printable(f"{' ' * indent}{claim['text']} [{cited}]"))
 
 
 def respond(client: Client, options: argparse.Namespace) -> int:

@@ -467,7 +467,7 @@ class GroupStore(Protocol):
         ...
 
     async def forget(self, now: datetime) -> None:
-        """Remove the tombstones whose time is over."""
+        """Remove the tombstones whose time is over, and what of the history is older than is kept, a part at a time."""
         ...
 
     async def tally(self) -> Tally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from urllib.parse import quote
 
 from domain.explaining import clock
@@ -34,15 +34,16 @@ def finding_section(look: Look, asked: Sequence[Asked], *, up: str) -> str:
         up: What leads to the folder that holds `incidents`.
     """
     finding = look.finding
+    claim = _cited if finding.made_by == DETERMINISTIC else _quoted
     by = "by rules alone, without a model" if finding.made_by == DETERMINISTIC else f"by {text_of(finding.made_by)}"
     why = finding.fallback or look.reason
     parts = [
-        _part("Where it may come from", [_cause(one) for one in finding.causes]),
-        _part("What is seen", [_claim(one) for one in finding.summary]),
-        _part("What it reaches", [_claim(one) for one in finding.blast_radius]),
-        _part("Suspected change", [_claim(finding.suspected_change.claim)] if finding.suspected_change else []),
-        _part("Seen before", [_similar(one, up) for one in finding.similar]),
+        _part("Where it may come from", [_cause(one, claim) for one in finding.causes]),
+        _part("Suspected change", [claim(finding.suspected_change.claim)] if finding.suspected_change else []),
         _part("What a person may do next", [_step(one, up) for one in finding.next_steps]),
+        _part("Seen before", [_similar(one, up) for one in finding.similar]),
+        _part("What is seen", [claim(one) for one in finding.summary]),
+        _part("What it reaches", [claim(one) for one in finding.blast_radius]),
         _part("Asked since", [_asked(one) for one in asked]),
     ]
     return (
@@ -57,17 +58,21 @@ def _part(title: str, items: Sequence[str]) -> str:
     return f"<p class=why>{title}</p><ul>{''.join([f'<li>{item}</li>' for item in items])}</ul>"
 
 
-def _cause(cause: Cause) -> str:
-    claims = "".join([f"<br>{_claim(claim)}" for claim in cause.claims])
+def _cause(cause: Cause, show: Callable[[Claim], str]) -> str:
+    claims = "".join([f"<div>{show(claim)}</div>" for claim in cause.claims])
     return f"<strong>{text_of(cause.service)}</strong> <span class=dim>confidence {cause.confidence}</span>{claims}"
 
 
-def _claim(claim: Claim) -> str:
-    said = claim.text.rstrip(".").lower()
-    # What only says the same again tells nobody anything.
-    quotes = [one for one in claim.citations if one.quote.rstrip(".").lower() != said]
-    shown = "".join([f"<blockquote>{text_of(one.quote)} ({text_of(one.evidence)})</blockquote>" for one in quotes])
-    return f"{text_of(claim.text)}{shown}"
+def _cited(claim: Claim) -> str:
+    """What rules say, they say in the words of their evidence."""
+    names = ", ".join(dict.fromkeys(text_of(one.evidence) for one in claim.citations))
+    return f"{text_of(claim.text)} <small class=dim>{names}</small>"
+
+
+def _quoted(claim: Claim) -> str:
+    """What a model says stands beside the words that it rests on, for its reader to judge."""
+    quotes = [f"<blockquote>{text_of(one.quote)} ({text_of(one.evidence)})</blockquote>" for one in claim.citations]
+    return f"{text_of(claim.text)}{''.join(quotes)}"
 
 
 def _similar(similar: Similar, up: str) -> str:
@@ -89,7 +94,9 @@ def _step(step: NextStep, up: str) -> str:
 def _asked(asked: Asked) -> str:
     reply = asked.reply
     fallback = f"<br><span class=dim>{text_of(reply.fallback)}</span>" if reply.fallback else ""
-    claims = "".join([f"<br>{_claim(claim)}" for claim in reply.claims]) or "<br>Nothing that evidence bears out."
+    show = _cited if reply.made_by == DETERMINISTIC else _quoted
+    claims = "".join([f"<div>{show(claim)}</div>" for claim in reply.claims])
+    claims = claims or "<div>Nothing that evidence bears out.</div>"
     return f"<strong>{text_of(asked.actor)}: {prose_of(asked.words)}</strong>{fallback}{claims}"
 
 

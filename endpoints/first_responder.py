@@ -106,7 +106,7 @@ async def list_answers(request: func.HttpRequest) -> func.HttpResponse:
 async def draft_about_incident(request: func.HttpRequest) -> func.HttpResponse:
     """A draft in Markdown, made by rules from the timeline and the finding, for a person to finish."""
     from domain.triage.drafting import postmortem, stakeholder_update
-    from endpoints.incidents import latest_look
+    from endpoints.incidents import integration_names, latest_look
     from endpoints.looking import gather
 
     kind = read_query(DraftQuery, request).kind
@@ -118,7 +118,9 @@ async def draft_about_incident(request: func.HttpRequest) -> func.HttpResponse:
         text = stakeholder_update(question, finding)
     else:
         entries = await ports().groups.list_entries(incident.group_id, incident=incident.id, limit=10_000)
-        text = postmortem(question, finding, entries, is_shadow=ports().settings.shadow)
+        versions = {entry.configuration_version for entry in entries}
+        called = {version: await integration_names(version, incident.receiver) for version in versions}
+        text = postmortem(question, finding, entries, called=called, is_shadow=ports().settings.shadow)
     return func.HttpResponse(text, mimetype=MARKDOWN, charset="utf-8")
 
 
@@ -145,5 +147,5 @@ async def _note(incident: Incident, id: str, words: str, claims: list[str]) -> N
     from endpoints.responding import LONGEST_NOTE, respond
 
     answer = " ".join(claims) or "nothing that evidence bears out"
-    note = f"asked the first responder: {words}\nIt answered: {answer}"
+    note = f"asked the first responder: {' '.join(words.split())} It answered: {answer}"
     await respond(incident.id, "note", id=id, reason=note[:LONGEST_NOTE])

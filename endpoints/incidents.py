@@ -352,7 +352,7 @@ async def _trail(incident_id: str, limit: int) -> tuple[Incident, Sequence[Expla
         members = [member for _, member in await groups.list_members([incident.group_id])]
         members.sort(key=lambda member: (not member.is_firing, sorted(member.alert.labels.items())))
     versions = {entry.configuration_version for entry in entries}
-    called = {version: await _integration_names(version, incident.receiver) for version in versions}
+    called = {version: await integration_names(version, incident.receiver) for version in versions}
     alerts = [member.alert for member in members]
     trail = explain(entries[-limit:], alerts, called=called, is_shadow=ports().settings.shadow)
     return incident, trail, members[:CURRENT_ALERTS_SHOWN], len(entries) > limit
@@ -363,7 +363,7 @@ async def latest_look(incident: Incident) -> Look | None:
     return await ports().findings.get_look(incident.id, incident.looks) if incident.looks else None
 
 
-async def _integration_names(version: str, receiver: str) -> Sequence[str]:
+async def integration_names(version: str, receiver: str) -> Sequence[str]:
     """What the integrations of a receiver are called in that version of the configuration; none where it has none."""
     try:
         return (await ports().configurations.get(version)).receiver(receiver).integration_names

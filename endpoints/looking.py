@@ -52,7 +52,9 @@ async def look(triage: Triage) -> Found | None:
     if triage.look == 1 and (reason := left_out(incident.severity, now - triage.due_at)):
         await _ask_again(triage, now)
         return _found(triage, now, DETERMINISTIC, reason, is_left_out=True)
-    known = await ports().findings.get_look(incident.id, triage.look)
+    # Made again by rules it costs less than asking whether it is there; by a model it does not.
+    has_model = ports().first_responder.has_model
+    known = await ports().findings.get_look(incident.id, triage.look) if has_model else None
     if known is None:
         question = await gather(incident, now)
         allowance = await _allowance(question, triage)
@@ -81,7 +83,7 @@ async def reply_to(incident: Incident, words: str, actor: str, id: str) -> Async
     question = await gather(incident, now)
     asked = await ports().findings.list_asked(incident.id)
     before = [Exchange(one.words, one.reply.claims) for one in asked]
-    allowance = await _allowance(question, Triage(incident.group_id, incident.id, incident.looks + 1, now))
+    allowance = await _allowance(question, None)
     said: Reply | None = None
     async for part in ports().first_responder.triager.reply(question, words, before, allowance):
         said = judge_reply(part, part.evidence, question)
@@ -98,23 +100,24 @@ async def gather(incident: Incident, now: datetime) -> Question:
         UnavailableError: The store did not answer.
     """
     groups, history = ports().groups, ports().first_responder.history
+    entries = await groups.list_entries(incident.group_id, incident=incident.id, limit=MOST_ENTRIES)
+    # What an entry reported may be a whole request, and its alerts are asked for anyway.
+    entries = [replace(entry, reported=None) for entry in entries]
     members = [member for _, member in await groups.list_members([incident.group_id])]
     members.sort(key=lambda member: (not member.is_firing, member.alert.starts_at, member.alert.fingerprint))
     onsets: list[Onset] = []
     for member in members[:MOST_ONSETS]:
         usual = await history.usual(member.alert.labels.get("alertname", ""))
         onsets.append(onset_of(member, usual))
-    entries = await groups.list_entries(incident.group_id, incident=incident.id, limit=MOST_ENTRIES)
-    changes = await ports().changes.list_changes(
-        incident.opened_at - CHANGES_WITHIN, now + timedelta(minutes=1), limit=MOST_CHANGES
-    )
+    del members
+    changes = await history.changes(incident.opened_at - CHANGES_WITHIN)
     return Question(
         incident=incident,
         now=now,
         onsets=tuple(onsets),
         entries=entries,
         history=await history.past(incident.group_id),
-        changes=tuple(changes),
+        changes=tuple(changes[:MOST_CHANGES]),
         mutes=mutes_in(entries),
         rules=ports().configurations.own.triage,
     )
@@ -151,39 +154,50 @@ async def _says_nothing_new(incident: Incident, finding: Finding) -> bool:
     return is_models and finding.made_by == DETERMINISTIC
 
 
-async def _allowance(question: Question, triage: Triage) -> Allowance:
-    """Whether a model may be asked, and what it may take."""
+async def _allowance(question: Question, triage: Triage | None) -> Allowance:
+    """Whether a model may be asked, and what it may take; where a person asks (no triage), only budgets may refuse."""
     if not ports().first_responder.has_model:
         return NO_MODEL
-    if triage.look == 1:
+    if triage is not None and triage.look == 1:
         return Allowance(False, f"rules look first; whether a model is asked is seen in {AGAIN_AFTER[0].seconds} s")
     incident, now = question.incident, question.now
     spent, last_alerts = NOTHING_SPENT, -1
-    for number in range(1, triage.look):
+    for number in range(1, incident.looks + 1):
         if (known := await ports().findings.get_look(incident.id, number)) is not None:
             spent += known.finding.usage
             last_alerts = known.alerts if known.finding.usage.calls else last_alerts
     for asked in await ports().findings.list_asked(incident.id):
         spent += asked.reply.usage
-    if last_alerts == len(question.onsets):
+    if triage is not None and last_alerts == len(question.onsets):
         return Allowance(False, "a model has looked, and no alert has come since")
     hours = await ports().usage.list_usage(now.replace(hour=0, minute=0, second=0, microsecond=0))
     this_hour = hours.get(now.replace(minute=0, second=0, microsecond=0), NOTHING_SPENT)
-    waiting = sum(
-        past.incident.looks == 0 and past.incident.resolved_at is None and now - past.incident.opened_at < JUST_OPENED
-        for past in question.history
-    )
+    if triage is None:
+        asked_about, last_asked_at, waiting = _worth_asking(question), None, 0
+    else:
+        asked_about, last_asked_at = question, await _last_asked_at(question)
+        waiting = sum(_is_waiting(past.incident, now) for past in question.history)
     return allow(
-        question,
-        question.rules,
+        asked_about,
+        asked_about.rules,
         spent,
         this_hour,
         sum(hours.values(), NOTHING_SPENT),
-        await _last_asked_at(question),
-        triage.look,
+        last_asked_at,
+        triage.look if triage else incident.looks + 1,
         has_model=True,
         waiting=waiting,
     )
+
+
+def _worth_asking(question: Question) -> Question:
+    """The question as one that nothing but budgets speaks against: a person wants to know."""
+    incident = replace(question.incident, resolved_at=None)
+    return replace(question, incident=incident, history=(), rules=replace(question.rules, least_severity="none"))
+
+
+def _is_waiting(incident: Incident, now: datetime) -> bool:
+    return incident.looks == 0 and incident.resolved_at is None and now - incident.opened_at < JUST_OPENED
 
 
 async def _last_asked_at(question: Question) -> datetime | None:

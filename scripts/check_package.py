@@ -1,13 +1,15 @@
 """Does the package start, with nothing but itself and a bare Python 3.13?
 
 `python3.13 -I -S scripts/check_package.py FOLDER PYPROJECT`, for scripts/check_package.sh.  It imports the app and
-indexes it, wires both homes, opens every SDK, and looks for what must not have come along.
+indexes it, wires both homes, opens every SDK, and looks for what must not have come along.  Its size, that of
+FOLDER.zip where it is there, and what its import costs are held against a budget.
 """
 
 import asyncio
 import importlib
 import re
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from importlib.metadata import distributions
@@ -17,7 +19,13 @@ from pathlib import Path
 SDKS = ("aiohttp", "aiosmtplib", "azure.cosmos.aio", "azure.identity.aio", "azure.servicebus.aio", "zoneinfo")
 PACKAGES = ".python_packages/lib/site-packages"
 OURS = {"adapters", "domain", "endpoints", "function_app.py", "host.json"}
-BESIDE = {"__pycache__", ".python_packages", "requirements.txt"}
+BESIDE = {"__pycache__", ".funcignore", ".python_packages", "requirements.txt"}
+
+MOST_MEGABYTES = 150.0
+MOST_ZIPPED_MEGABYTES = 55.0
+"""Every instance fetches and unpacks it before it starts."""
+MOST_IMPORT_SECONDS = 3.0
+"""Of the processor, on a machine that CI shares; Flex Consumption gives a start 30 s in all, on one core."""
 
 EMULATORS = {
     "TOCSIN_HOME": "azure",
@@ -31,9 +39,11 @@ def main(app: Path, pyproject: Path) -> None:
     sys.path[:0] = [str(app), str(app / PACKAGES)]
     if problems := find_problems(app, pyproject):
         sys.exit("\n".join(problems))
+    began = time.process_time()
     import function_app
 
     count = len(function_app.app.get_functions())
+    spent = {"importing and indexing, s": (time.process_time() - began, MOST_IMPORT_SECONDS)}
     asyncio.run(_wire())
     for name in SDKS:
         importlib.import_module(name)
@@ -41,6 +51,24 @@ def main(app: Path, pyproject: Path) -> None:
     if foreign:
         sys.exit(f"imported from outside the package: {', '.join(foreign)}")
     print(f"the package starts, with {count} functions")
+    print_budget(spent | _sizes(app))
+
+
+def print_budget(spent: dict[str, tuple[float, float]]) -> None:
+    """Print what was spent of what may be; ends with what is more than that."""
+    for name, (amount, most) in spent.items():
+        print(f"{name}: {amount:.2f} of {most:g}")
+    if over := [name for name, (amount, most) in spent.items() if amount > most]:
+        sys.exit(f"over the budget: {'; '.join(over)}")
+
+
+def _sizes(app: Path) -> dict[str, tuple[float, float]]:
+    unpacked = sum(path.stat().st_size for path in app.rglob("*") if path.is_file())
+    sizes = {"unpacked, MB": (unpacked / 1e6, MOST_MEGABYTES)}
+    archive = app.with_name(f"{app.name}.zip")
+    if archive.exists():
+        sizes["zipped, MB"] = (archive.stat().st_size / 1e6, MOST_ZIPPED_MEGABYTES)
+    return sizes
 
 
 def find_problems(app: Path, pyproject: Path) -> list[str]:

@@ -18,6 +18,9 @@ uv pip install --quiet --target "$packages" --python-version 3.13 --python-platf
 cp -R function_app.py host.json domain adapters endpoints "$app/"
 find "$app" -name __pycache__ -type d -prune -exec rm -rf {} +
 
+# Without one, azd leaves the bytecode out of what it uploads; with one it leaves out what stands there: nothing.
+echo '# Everything here is deployed.' >"$app/.funcignore"
+
 # The project itself is not installed, and asks for its version by its name.
 version="$(uv version --short)"
 info="$packages/tocsin-$version.dist-info"
@@ -25,7 +28,8 @@ mkdir "$info"
 printf 'Metadata-Version: 2.1\nName: tocsin\nVersion: %s\n' "$version" >"$info/METADATA"
 
 # The tree is read-only there, so what is not compiled here is compiled at each start; and unpacking changes the times
-# that bytecode is checked by.
-"$(uv python find --system 3.13)" -m compileall -q -j 0 --invalidation-mode unchecked-hash "$app"
+# that bytecode is checked by. It names the files as they lie there, in tracebacks too.
+"$(uv python find --system 3.13)" -m compileall -q -j 0 --invalidation-mode unchecked-hash \
+    -s "$app" -p /home/site/wwwroot "$app"
 
 echo "$app: $(du -sh "$app" | cut -f1), of which packages $(du -sh "$packages" | cut -f1)"

@@ -26,6 +26,8 @@ SECTIONS: dict[str, tuple[str, ...]] = {
         "shadow",
         "external_url",
         "raw_retention_hours",
+        "retention_entries_days",
+        "retention_incidents_days",
     ),
     "Who may ask, and who may be told": (
         "auth",
@@ -97,6 +99,8 @@ NEEDED_ON_AZURE = ("cosmos_endpoint", "service_bus_namespace", "key_pepper")
 ONLY_IN = {
     "data": "sqlite",
     "durability": "sqlite",
+    "retention_entries_days": "sqlite",
+    "retention_incidents_days": "sqlite",
     "most_waiting": "sqlite and memory",
     "cosmos_database": "azure",
     "cosmos": "azure",

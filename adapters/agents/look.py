@@ -139,7 +139,7 @@ class Look:
             name=name,
             instructions=instructions.format(nonce=self.fence.nonce),
             tools=list(tools),
-            middleware=[Metering(self.meter, name, most_tokens), Showing(self)],
+            middleware=[Metering(self.meter, name, most_tokens * self.model.verbosity), Showing(self)],
             default_options=options,
         )
 

@@ -19,6 +19,8 @@ ANSWER_SECONDS = 60.0
 
 CONNECT_SECONDS = 5.0
 
+THINKING = 4
+
 NO_KEY = "none"
 """What goes where nobody asks for a key; the client insists on one."""
 
@@ -52,6 +54,11 @@ class Model:
     is_reviewed: bool = True
     is_reasoning: bool = False
     """Whether it refuses to be told a temperature and a seed."""
+
+    @property
+    def verbosity(self) -> int:
+        """How many times longer an answer may be: what such a model thinks counts as a part of it."""
+        return THINKING if self.is_reasoning else 1
 
     @property
     def options(self) -> dict[str, Any]:

@@ -16,16 +16,20 @@ MOST_RUNBOOK_BYTES = 256 * 1024
 PART = 3_500
 """Characters of one page that are shown at once."""
 
+MOST_LISTED = 100
+
 _HIDDEN = re.compile(r"%2e|%2f|%5c|%25|\\|[\x00-\x20\x7f]", re.IGNORECASE)
 """What another reader of an address may take for a dot, a slash or an end."""
 
 
 async def read_runbook(fetcher: Fetcher, where: Runbooks, name: str, part: int = 1) -> list[str]:
-    """The lines of a part of a runbook, behind one that says which part.
+    """The lines of a part of a runbook, behind one that says which part; without a name those that there are.
 
     Raises:
         ToolError: It is not where runbooks may be read, or cannot be read.
     """
+    if not name and where.folder:
+        return await asyncio.to_thread(_list_files, Path(where.folder))
     text = await (_from_address if "://" in name else _from_folder)(fetcher, where, name)
     parts = max(1, -(-len(text) // PART))
     if not 1 <= part <= parts:
@@ -39,12 +43,29 @@ async def _from_folder(fetcher: Fetcher, where: Runbooks, name: str) -> str:
     return await asyncio.to_thread(_read_file, Path(where.folder), name)
 
 
+def _list_files(folder: Path) -> list[str]:
+    """The names of what can be read there, in their order."""
+    folder = folder.resolve()
+    names: list[str] = []
+    for path, _, files in folder.walk():  # into no folder that is a link
+        shown = [path / name for name in files if not name.startswith(".")]
+        names += [str(file.relative_to(folder)) for file in shown if _is_inside(folder, file)]
+        if len(names) >= MOST_LISTED:
+            break
+    return [f"{len(names)} runbooks", *sorted(names)[:MOST_LISTED]]
+
+
+def _is_inside(folder: Path, file: Path) -> bool:
+    """Whether it is a file of that folder; a link inside may lead outside."""
+    found = file.resolve()
+    return found.is_relative_to(folder) and found.is_file()
+
+
 def _read_file(folder: Path, name: str) -> str:
     try:
         folder = folder.resolve(strict=True)
-        # Resolved, for a link inside may lead outside.
         found = (folder / name).resolve(strict=True)
-        if not found.is_relative_to(folder) or not found.is_file():
+        if not _is_inside(folder, found):
             raise ToolError("no such runbook")
         with found.open("rb") as file:
             body = file.read(MOST_RUNBOOK_BYTES)

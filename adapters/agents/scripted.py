@@ -88,7 +88,7 @@ class _Scripted(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], ChatTele
         await asyncio.sleep(turn.seconds)
         for content in turn.contents:
             pieces = [content]
-            if content.type == "text" and content.text:
+            if content.type == "text" and content.text and content.merge_mode != "replace":
                 text = content.text
                 pieces = [Content.from_text(text[at : at + CHUNK]) for at in range(0, len(text), CHUNK)]
             for piece in pieces:

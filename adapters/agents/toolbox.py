@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from hashlib import blake2b
 from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
 
 from agent_framework import FunctionTool, tool
 
@@ -20,6 +21,8 @@ from domain.triage import Evidence, EvidenceKind, Onset, Question
 from domain.triage.judging import MOST_EVIDENCE
 from domain.triage.questions import HISTORY_SEARCHED
 from domain.triage.similarity import most_alike
+
+LONGEST_LINK = 4_000
 
 TOOL_SECONDS = 12.0
 MOST_LOOKED_AT = 30
@@ -120,7 +123,7 @@ class Toolbox:
 
     async def runbook(
         self,
-        name: Annotated[str, "A file's name in the folder of runbooks, or an address below a configured one"],
+        name: Annotated[str, "A file in the folder of runbooks, or an address below a configured one; empty: list"],
         part: Annotated[int, "Which part of a long one"] = 1,
     ) -> str:
         """Read a runbook."""
@@ -227,8 +230,19 @@ class Toolbox:
         ended = f" until {self._clock(onset.ended_at)}" if onset.ended_at else ""
         labels = " ".join(f"{name}={text}" for name, text in sorted(alert.labels.items()))
         lines = [f"alert {onset.fingerprint} fires since {self._clock(onset.began_at)}{ended}: {labels}"]
-        return lines + [f"{name} of {onset.fingerprint}: {text}" for name, text in sorted(alert.annotations.items())]
+        lines += [f"{name} of {onset.fingerprint}: {text}" for name, text in sorted(alert.annotations.items())]
+        if expression := _expression(alert.generator_url):
+            lines.append(f"expression of {onset.fingerprint}: {expression}")
+        return lines
 
     @property
     def _clock(self) -> Callable[..., str]:
         return lambda instant: clock(instant, self.question.now)
+
+
+def _expression(generator_url: str) -> str:
+    """What Prometheus asked for when the alert fired, as it stands in the alert's own link; that is never followed."""
+    try:
+        return parse_qs(urlsplit(generator_url[:LONGEST_LINK]).query).get("g0.expr", [""])[0]
+    except ValueError:
+        return ""

@@ -19,6 +19,8 @@ from adapters.agents.workflow import Start, build
 from domain.errors import UnavailableError
 from domain.triage import NO_MODEL, Allowance, Exchange, Finding, Question, Reply, first_look
 from domain.triage.first_look import first_reply
+from domain.triage.judging import LONGEST_REASON
+from domain.triage.text import clean
 
 INSTEAD = "this is the first look, without a model"
 
@@ -113,7 +115,7 @@ class AgentTriager:
         finding = first_look(look.asked_about)
         return replace(
             finding,
-            fallback=f"{trouble.words}: {INSTEAD}",
+            fallback=clean(f"{trouble.words}: {INSTEAD}", LONGEST_REASON),
             struck=finding.struck + struck,
             usage=look.meter.usage,
         )
@@ -124,7 +126,8 @@ def _told(look: Look, trouble: TroubleError, last: Reply | None) -> Reply:
     if last is not None and last.claims:
         return replace(last, fallback=f"{trouble.words}; so far it had said this", usage=look.meter.usage)
     reply = first_reply(look.asked_about, look.asked)
-    return replace(reply, fallback=f"{trouble.words}: {INSTEAD}", usage=look.meter.usage)
+    fallback = clean(f"{trouble.words}: {INSTEAD}", LONGEST_REASON)
+    return replace(reply, fallback=fallback, usage=look.meter.usage)
 
 
 def _raise_if_soon(trouble: TroubleError, look: Look) -> None:

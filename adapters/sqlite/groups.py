@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.documents import decode, encode, kind_of
+from adapters.sqlite.forgetting import Forgetting, Kept
 from adapters.sqlite.journal import Journal, insert
 from adapters.sqlite.searching import search
 from adapters.sqlite.sources import SqliteSourceStore
@@ -63,7 +64,9 @@ class _Cached:
 class SqliteGroupStore:
     """Asks `decide` once for what it loads, since nobody else writes; its effects join the group commit."""
 
-    def __init__(self, journal: Journal, sources: SqliteSourceStore, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, journal: Journal, sources: SqliteSourceStore, clock: Callable[[], float], kept: Kept | None = None
+    ) -> None:
         self._journal = journal
         self._sources = sources
         self._clock = clock
@@ -76,6 +79,8 @@ class SqliteGroupStore:
         self._counts: Counter[str] = Counter()
         (self._entry_number,) = journal.db.execute("select coalesce(max(number), 0) from entries").fetchone()
         (self._outbox_number,) = journal.db.execute("select coalesce(max(number), 0) from outbox").fetchone()
+        tables = (HEADS, MEMBERS, LOGS, INCIDENTS)
+        self._forgetting = Forgetting(journal, self._rows, tables, kept or Kept(), self.last_entry, self._drop_head)
         journal.add(self)
         journal.add(self._rows)
 
@@ -398,6 +403,10 @@ class SqliteGroupStore:
                 if (cached := self._heads.get(group_id)) is not None:
                     cached.names.discard(name)
         await self._journal.committed()
+        await self._forgetting.sweep(now)
+
+    def _drop_head(self, group_id: GroupId) -> None:
+        self._heads.pop(group_id, None)
 
     async def tally(self) -> Tally:
         counts = dict(self._journal.db.execute("select name, count from ledger").fetchall())

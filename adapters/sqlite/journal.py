@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import IO, Any, Literal, Protocol
 
 from adapters.sqlite.checkpoint import Checkpointer
 from domain.errors import UnavailableError
@@ -18,6 +18,8 @@ from domain.errors import UnavailableError
 log = logging.getLogger("tocsin.sqlite")
 
 type Durability = Literal["process", "power"]
+
+DATABASE_FILE = "tocsin.db"
 
 SCHEMA_VERSION = 5
 
@@ -130,17 +132,12 @@ class Journal:
         """
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.fdopen(_open_own(path.parent / (path.name + ".lock")))
         except OSError as error:
             raise UnavailableError(f"{path} cannot be opened: {error}") from error
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            self._lock.close()
-            raise UnavailableError(f"{path} is in use by another process") from error
+        self._lock = take_lock(path)
         try:
             # SQLite gives the log and its index the mode of the file.
-            os.close(_open_own(path))
+            os.close(open_own(path))
             _narrow(path)
             self.db = sqlite3.connect(path, isolation_level=None, cached_statements=512)
             try:
@@ -165,7 +162,13 @@ class Journal:
         execute = self.db.execute
         (version,) = execute("pragma user_version").fetchone()
         if not 0 <= version <= SCHEMA_VERSION:
-            raise sqlite3.DatabaseError(f"its schema has version {version}, this program writes {SCHEMA_VERSION}")
+            raise sqlite3.DatabaseError(
+                f"its schema has version {version}, this program writes {SCHEMA_VERSION}: start the later version that"
+                " wrote it, or restore a backup from before"
+            )
+        if version == 0:
+            # An older file becomes so by a backup and its restore.
+            execute("pragma auto_vacuum = incremental")
         execute("pragma journal_mode = wal")
         # NORMAL survives kill -9: what was written lies with the operating system. FULL waits for the disk.
         execute(f"pragma synchronous = {'full' if durability == 'power' else 'normal'}")
@@ -275,7 +278,26 @@ def insert(db: sqlite3.Connection, statement: str, rows: Sequence[tuple[Any, ...
             db.execute(statement, (*rows[-1][:-1], b""))
 
 
-def _open_own(path: Path) -> int:
+def take_lock(path: Path) -> IO[str]:
+    """Own the file at this path until what is returned is closed; its process may die as it will.
+
+    Raises:
+        UnavailableError: Another process owns it, or it cannot be told.
+    """
+    try:
+        lock = os.fdopen(open_own(path.parent / (path.name + ".lock")))
+    except OSError as error:
+        raise UnavailableError(f"{path} cannot be opened: {error}") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        lock.close()
+        raise UnavailableError(f"{path} is in use by another process") from error
+    return lock
+
+
+def open_own(path: Path) -> int:
+    """Open a file to write, made where it is missing, for nobody but its owner."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, mode=0o600)
 
 

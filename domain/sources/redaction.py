@@ -43,7 +43,9 @@ _SUSPICIOUS = _fast(
     r"[-_. ]?key|connection[-_. ]?string|auth[-_. ]?header|:(?:/|\\/){2}[^/\s\"]{1,300}@|\\u00[2-7]"
 )
 
-_ASSIGNED = re.compile(r"([A-Za-z0-9_.%-]{1,64})(=)([^\s&;,\"'<>\\]+)")
+# Each begins where a name does, and takes all of it: a text of a megabyte is looked at once, not once a character.
+_ASSIGNED = re.compile(r"(?<![A-Za-z0-9_.%-])([A-Za-z0-9_.%-]++)(=)([^\s&;,\"'<>\\]+)")
+_TOLD = re.compile(r"(?<![A-Za-z0-9_.%-])([A-Za-z0-9_.%-]++)(:[ ]?+)(?![A-Za-z0-9_.%-]++[=:])([^\s&;,\"'<>\\]+)")
 _USERINFO = re.compile(r"(://)([^/\s\"'@:]{0,200}:[^/\s\"'@]{1,200})(?=@)")
 _SCHEME = re.compile(r"\b((?:bearer|basic)[ ]+)([A-Za-z0-9+/=._~-]{8,})", re.IGNORECASE)
 
@@ -107,12 +109,12 @@ def _mask_in_text(text: str, place: str, found: _Findings) -> str:
     """Mask what of a plain text is told by what stands before it."""
 
     def mask(match: re.Match[str]) -> str:
-        if match.re is _ASSIGNED and not is_secret(match[1]):
+        if match.re in (_ASSIGNED, _TOLD) and not is_secret(match[1]):
             return match[0]
         found.add(place, match[match.lastindex or 0])
         return "".join(match.groups()[:-1]) + MASK
 
-    for pattern in (_SCHEME, _USERINFO, _ASSIGNED):
+    for pattern in (_SCHEME, _USERINFO, _ASSIGNED, _TOLD):
         text = pattern.sub(mask, text)
     return text
 

@@ -128,7 +128,7 @@ def _no_news(question: Question, rank: int, rules: TriageRules) -> str:
     if rank >= min(needed, len(_WORDS) - 1):
         return ""
     known = [past for past in question.history[:HISTORY_SEARCHED] if _is_known_ending(past, question)]
-    alike = most_alike(question.reads, [past.reads for past in known], 1, ALIKE)
+    alike = most_alike(question.reads, [past.reads for past in known], 1, ALIKE, is_whole=True)
     if not alike:
         return ""
     place, likeness = alike[0]

@@ -11,16 +11,19 @@ from domain.lifecycle import severity_rank
 from domain.triage.findings import Confidence, Finding
 from domain.triage.questions import Mute
 from domain.triage.spending import Allowance
+from domain.triage.text import clean
 
 AGAIN_AFTER = (timedelta(seconds=15), timedelta(seconds=105), timedelta(minutes=3))
 """How long after each look the next one comes; after the last of these nobody asks for another one.
 
 The first is made by rules, within two seconds; by the second more alerts are there, and a model may be asked.  Asked at
-once, the first look names 16 of 54 known causes among three; after 30 seconds 29, after two minutes 35.
+once, the first look names 17 of 54 known causes among three; after 30 seconds 29, after two minutes 35.
 """
 
 MOST_POSTPONED = 3
 """A model that is not to be had is waited for so often; then the rules answer."""
+
+LONGEST_CHANGE = 160
 
 _PATIENCE = (
     (severity_rank("critical"), timedelta(minutes=2)),
@@ -62,7 +65,8 @@ def headline(finding: Finding, allowance: Allowance) -> str:
         found = finding.summary[0].text.rstrip(".")
     else:
         found = "nothing that could be said with evidence"
-    change = f"; suspected change {finding.suspected_change.change}" if finding.suspected_change else ""
+    suspect = finding.suspected_change
+    change = f"; suspected: {clean(suspect.claim.text, LONGEST_CHANGE).rstrip('.')}" if suspect else ""
     why = finding.fallback or allowance.reason
     return f"{found}{change}; {why}" if why else f"{found}{change}"
 

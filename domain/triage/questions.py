@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -21,6 +22,10 @@ ALERTS_COMPARED = 20
 """So many of an incident's alerts, the earliest, are compared with those of others."""
 
 LONGEST_NAME = 100
+
+MOST_TEXTS = 64
+LONGEST_TEXT = 1_000
+"""Of labels and of annotations so many are read, and of each so many characters."""
 
 UNNAMED = "an alert"
 
@@ -52,12 +57,27 @@ class Onset:
 
 
 def onset_of(member: Member, usual: float = 0.0) -> Onset:
-    """What a group knows of one of its alerts, as its last look or fold saw it.
+    """What a group knows of one of its alerts, as its last look or fold saw it; long texts are cut.
 
     When it began is its sender's word; of one that has fired several times only the last time is known.
     """
-    alert = member.alert
+    alert = bounded(member.alert)
     return Onset(alert, alert.starts_at, None if member.is_firing else alert.ends_at, member.occurrence, usual=usual)
+
+
+def bounded(alert: Alert) -> Alert:
+    """The alert with as much of its texts as anybody would read; the same one where that is all of them."""
+    labels, annotations = _bounded(alert.labels), _bounded(alert.annotations)
+    if labels is alert.labels and annotations is alert.annotations:
+        return alert
+    return replace(alert, labels=labels, annotations=annotations)
+
+
+def _bounded(texts: Mapping[str, str]) -> Mapping[str, str]:
+    if len(texts) <= MOST_TEXTS and sum(map(len, texts.values())) + sum(map(len, texts)) <= LONGEST_TEXT:
+        return texts
+    first = sorted(texts.items())[:MOST_TEXTS]
+    return {name[:LONGEST_TEXT]: text[:LONGEST_TEXT] for name, text in first}
 
 
 @value

@@ -1,39 +1,36 @@
-"""Similarity: how alike two texts read, by the words that they share."""
+"""Similarity: how alike two texts read, by the words that they share (rapidfuzz)."""
 
 from __future__ import annotations
 
-import math
-import re
-from collections import Counter
 from collections.abc import Sequence
-from functools import lru_cache
 
-_WORD = re.compile(r"[^\W_]+")
+from rapidfuzz import fuzz, process, utils
 
 LONGEST_COMPARED = 2_000
 
 
-def most_alike(text: str, others: Sequence[str], most: int, least: float) -> list[tuple[int, float]]:
+def most_alike(
+    text: str, others: Sequence[str], most: int, least: float, *, is_whole: bool = False
+) -> list[tuple[int, float]]:
     """The places in `others` of those that read most like the text, the likest first, each with its likeness.
 
-    Two texts are as alike as the words that both have weigh beside all that each has (Dice's coefficient, 0 to 1); a
-    word weighs the less, the more of the texts have it.  Of equals the earlier in `others` comes first.
+    Case, punctuation and the order of words do not count; of equals the earlier in `others` comes first.
+
+    Args:
+        text: What is compared, as far as `LONGEST_COMPARED`.
+        others: With these, as far as the same.
+        most: So many are told of at most.
+        least: From 0 to 1; what is less alike is left out.
+        is_whole: Whether what only one of two texts has counts against them; else one that has all words of the other
+            is the same as it.
     """
-    wanted = _words(text)
-    found = [_words(other) for other in others]
-    having = Counter(word for words in [wanted, *found] for word in words)
-    weights = {word: math.log(1 + (len(found) + 1) / times) for word, times in having.items()}
-
-    def weight(words: frozenset[str]) -> float:
-        return math.fsum(weights[word] for word in words)  # in whatever order a set has them
-
-    def likeness(words: frozenset[str]) -> float:
-        return 2 * weight(wanted & words) / ((weight(wanted) + weight(words)) or 1.0)
-
-    alike = [(place, score) for place, words in enumerate(found) if (score := likeness(words)) >= least]
+    found = process.extract(
+        text[:LONGEST_COMPARED],
+        [other[:LONGEST_COMPARED] for other in others],
+        scorer=fuzz.token_sort_ratio if is_whole else fuzz.token_set_ratio,
+        processor=utils.default_process,
+        limit=None,
+        score_cutoff=max(least * 100, 1e-9),
+    )
+    alike = [(place, score / 100) for _, score, place in found]
     return sorted(alike, key=lambda one: (-one[1], one[0]))[:most]
-
-
-@lru_cache(maxsize=4096)  # the same history is compared with one incident after the other
-def _words(text: str) -> frozenset[str]:
-    return frozenset(_WORD.findall(text[:LONGEST_COMPARED].lower()))

@@ -364,7 +364,7 @@ class TestFailures:
                 assert (await home.read(2)).head is None
                 assert not await home.left()
                 assert await home.groups.tally() == Tally(folded=1)
-                assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 5
+                assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 6
                 assert await home.queues.count_accepted() == 0
                 assert await home.policy.get_head() == PolicyHead()
                 assert not await home.policy.list_configurations()
@@ -430,7 +430,7 @@ class TestFailures:
             assert await home.queues.count_waiting() == 0
             await home.write(2)
         async with opened(tmp_path) as home:
-            assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 5
+            assert [len(lane) for lane in home.broker.lanes.values()] == [0] * 6
             assert not await home.left()
 
     async def test_a_message_abandoned_while_the_store_fails_comes_again(self, tmp_path: Path) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
+from agent_framework import Message
 
 from adapters.agents.models import Model, ServiceClient
 from adapters.agents.scripted import Turn, asks, says
@@ -23,14 +25,27 @@ from domain.triage import (
     FirstLook,
     Limits,
     Prices,
+    Question,
     Triager,
     claims_of,
     first_look,
     judge,
     judge_reply,
 )
-from tests.agents.scripts import ASKED, NoSources, answer, claim, reply, review, slow_orders, triager
+from tests.agents.scripts import (
+    ASKED,
+    NoSources,
+    answer,
+    claim,
+    documents,
+    reply,
+    review,
+    slow_orders,
+    text_of,
+    triager,
+)
 from tests.agents.wire import Wire
+from tests.builders import incident
 
 type Kind = Literal["first_look", "scripted", "wire"]
 type Make = Callable[..., Awaitable[Triager]]
@@ -170,3 +185,29 @@ class TestTriager:
         replies = (await make(says(said))).reply(QUESTION, "Why?", (), ASKED)
         assert (await anext(replies)).claims
         await replies.aclose()
+
+
+async def test_questions_that_are_asked_at_once_know_nothing_of_each_other() -> None:
+    def asked(name: str) -> Question:
+        return replace(slow_orders(), incident=incident(number=len(name), title=name))
+
+    def answering(messages: Sequence[Message], options: Mapping[str, Any]) -> Turn:
+        title = documents(messages)[0]["incident"]["title"]
+        if messages[-1].role != "tool":
+            return replace(asks("alert_history", name="db"), seconds=0.02)
+        assert [one for one in names if one in text_of(messages)] == [title]
+        return says(answer(summary=[claim(f"It is {title}.")]))
+
+    names = ["Aaaa", "Bbbbb", "Cccccc", "Ddddddd"]
+    shared = triager(*[answering] * 2 * len(names))
+    findings = await asyncio.gather(*(shared.triage(asked(name), ASKED) for name in names))
+    assert [one.summary[0].text for one in findings] == [f"It is {name}." for name in names]
+    assert [one.usage.calls for one in findings] == [2] * len(names)
+
+
+async def test_no_look_is_held_up_by_what_a_name_is_long() -> None:
+    model = Model("m" * 500, "http://127.0.0.1:9/v1")
+    asked = AgentTriager(model, ServiceClient(model, Identity()), NoSources())
+    finding = await asked.triage(QUESTION, ASKED)
+    await asked.close()
+    assert judge(finding, finding.evidence, QUESTION) == finding

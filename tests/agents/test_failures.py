@@ -10,6 +10,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from agent_framework import Content
 
 from adapters.agents.models import Model, ServiceClient, address_of
 from adapters.agents.scripted import Turn, asks, says
@@ -95,6 +96,14 @@ async def test_a_reply_that_is_cut_keeps_what_it_had_said(connect: Connect) -> N
     assert replies[-1].fallback == "the model's answer broke off; so far it had said this"
     assert replies[-1].made_by == "tiny"
     assert replies[-1].usage.tokens > 0
+
+
+async def test_a_text_that_a_service_says_again_as_a_whole_is_not_doubled() -> None:
+    said = reply(claim("It fires."))
+    twice = Turn((Content.from_text(said), Content.from_text(said, merge_mode="replace")))
+    replies = [one async for one in triager(twice).reply(QUESTION, "Why?", (), ASKED)]
+    assert [one.text for one in replies[-1].claims] == ["It fires."]
+    assert replies[-1].fallback == ""
 
 
 @pytest.mark.parametrize(
@@ -205,6 +214,7 @@ async def test_a_reasoning_model_is_told_no_temperature() -> None:
         await asked.close()
     assert finding.made_by == "tiny"
     assert not {"temperature", "seed"} & server.requests[0].keys()
+    assert server.requests[0]["max_completion_tokens"] == 16_000
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tests.agents.scripts import ASKED, answer, claim, reply, slow_orders, triag
 
 QUESTION = slow_orders()
 BELONGS = targets(QUESTION)
-SOME = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SOME = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 words = st.text(max_size=200) | st.sampled_from(
     [

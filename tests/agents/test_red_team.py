@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from adapters.agents.fetching import Fetcher
 from adapters.agents.logs import LogAnalytics
-from adapters.agents.recording import log
 from adapters.agents.scripted import ScriptedClient, asks, says
 from adapters.agents.sources import LiveSources
 from adapters.agents.triager import AgentTriager
@@ -24,80 +21,20 @@ from domain.triage import (
     Allowance,
     Finding,
     Limits,
-    PrometheusSource,
-    Question,
     Reply,
-    Runbooks,
     claims_of,
-    first_look,
     judge,
     targets,
 )
-from tests.agents.red_team import ATTACKS, Attack
-from tests.agents.scripts import MODEL, answer, claim, reply, slow_orders, text_of
-from tests.builders import MINUTE
-from tests.domain.triaging import change, onset, past
+from tests.agents.red_team import ATTACKS, Attack, World, hostile, own_words
+from tests.agents.scripts import MODEL, answer, claim, reply, text_of
 
 GENEROUS = Allowance(True, "it is severe", Limits(tokens=10_000_000, calls=50, seconds=60))
 KNOWN_TOOLS = {"similar_incidents", "recent_changes", "alert_history", "query_prometheus", "runbook", "query_logs"}
 
 
-class World:
-    """What tools could reach: one server, in whose every answer the attack stands."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.text = ""
-        self.asked: list[str] = []
-        app = web.Application()
-        app.router.add_get("/{path:.*}", self._answer)
-        self.runner = web.AppRunner(app)
-        self.url = ""
-
-    async def _answer(self, request: web.Request) -> web.Response:
-        self.asked.append(str(request.rel_url))
-        if request.path.startswith("/api/v1/"):
-            result = [{"metric": {"__name__": "up", "note": self.text[:2_000]}, "value": [0, "1"]}]
-            return web.json_response({"status": "success", "data": {"resultType": "vector", "result": result}})
-        return web.Response(text=self.text)
-
-
-@pytest.fixture
-async def world(tmp_path: Path) -> AsyncIterator[World]:
-    found = World(tmp_path / "runbooks")
-    found.folder.mkdir()
-    await found.runner.setup()
-    await web.TCPSite(found.runner, "127.0.0.1", 0).start()
-    host, port = found.runner.addresses[0][:2]
-    found.url = f"http://{host}:{port}"
-    yield found
-    await found.runner.cleanup()
-
-
 def no_client() -> Any:
     raise AssertionError("no query may get so far")
-
-
-def hostile(attack: Attack, world: World) -> Question:
-    text = attack.text
-    world.text = text
-    (world.folder / "orders.md").write_text(text)
-    annotations = {"summary": text, "runbook_url": "https://runbooks.example/orders", **attack.annotations}
-    first = onset("SlowQueries", after=-2 * MINUTE, service="db", severity="critical", annotations=annotations)
-    labels: dict[str, Any] = {"service": "orders", "note": text[:5_000], **attack.labels}
-    second = onset("HighLatency", **labels)
-    asked = slow_orders(
-        onsets=(first, second),
-        changes=[replace(change("c7", service="db"), summary=text)],
-        history=[past(2, "HighLatency", "orders db", notes=(text,))],
-    )
-    rules = replace(
-        asked.rules,
-        prometheus=PrometheusSource(world.url),
-        runbooks=Runbooks(str(world.folder), ("https://runbooks.example/team/",)),
-        log_workspace="w",
-    )
-    return replace(asked, rules=rules)
 
 
 def words_of(answered: Finding | Reply) -> str:
@@ -105,15 +42,6 @@ def words_of(answered: Finding | Reply) -> str:
     if isinstance(answered, Reply):
         return " ".join(one.text for one in answered.claims)
     said = [one.text for one in claims_of(answered)]
-    said += [one.service for one in answered.causes] + [one.target for one in answered.next_steps]
-    return " ".join([*said, answered.fallback])
-
-
-def own_words(answered: Finding, question: Question) -> str:
-    """The same without what the first look says by itself, which quotes alerts."""
-
-    rules = {one.text for one in claims_of(first_look(question))}
-    said = [one.text for one in claims_of(answered) if one.text not in rules]
     said += [one.service for one in answered.causes] + [one.target for one in answered.next_steps]
     return " ".join([*said, answered.fallback])
 
@@ -128,7 +56,7 @@ def made(world: World, *turns: Any, records: Path | None = None) -> tuple[AgentT
 async def test_a_model_that_obeys_does_no_harm(
     attack: Attack, world: World, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level("INFO", log.name)
+    caplog.set_level("DEBUG")  # what others log of it counts too
     question = hostile(attack, world)
     triager, client = made(world, *attack.obeying, records=tmp_path / "records")
     begun = time.monotonic()

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,10 @@ from adapters.agents.runbooks import PART, allowed_address, read_runbook
 from adapters.agents.toolbox import MOST_LOOKED_AT, Toolbox
 from adapters.guard import Guard
 from domain.addresses import Allowance
+from domain.groups import Reason, ReasonCode
 from domain.triage import Evidence, EvidenceKind, PrometheusSource, Runbooks
 from tests.agents.scripts import ALL_TOOLS, NoSources, slow_orders, with_rules
-from tests.builders import MINUTE, NOON
+from tests.builders import MINUTE, NOON, entry
 from tests.domain.triaging import AT_TEN_PAST, change, past
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -218,6 +220,13 @@ async def test_a_runbook_is_read_from_the_folder(fetcher: Fetcher, folder: Path)
     assert [one for one in await read_runbook(fetcher, where, "team/page.html") if one][1:] == ["One", "Two"]
 
 
+async def test_runbooks_are_listed(fetcher: Fetcher, folder: Path) -> None:
+    (folder / "team" / "up").symlink_to(folder.parent)
+    (folder / ".git").write_text("")
+    lines = await read_runbook(fetcher, Runbooks(str(folder)), "")
+    assert lines == ["2 runbooks", "db.md", "team/page.html"]
+
+
 async def test_a_long_runbook_is_read_in_parts(fetcher: Fetcher, folder: Path) -> None:
     (folder / "long.md").write_text("x" * (PART + 1))
     assert (await read_runbook(fetcher, Runbooks(str(folder)), "long.md", 2)) == ["runbook long.md, part 2 of 2", "x"]
@@ -234,7 +243,6 @@ async def test_a_long_runbook_is_read_in_parts(fetcher: Fetcher, folder: Path) -
         "team/../../outside.md",
         "missing.md",
         "team",
-        "",
         ".",
         "a\0b",
         "x" * 5_000,
@@ -432,6 +440,22 @@ async def test_an_alert_is_told_by_its_service_or_its_name() -> None:
     assert "HighLatency" not in seen(tools).text
     await tools.alert_history("HighLatency")
     assert "SlowQueries" not in seen(tools).text
+
+
+async def test_what_prometheus_asked_and_what_the_trail_says_is_told_of_an_alert() -> None:
+    tools = box()
+    (first, *others) = tools.question.onsets
+    link = "http://prometheus:9090/graph?g0.expr=rate%28x%5B5m%5D%29+%3E+1&g0.tab=1"
+    fired = entry(reasons=(Reason(ReasonCode.FIRED, "it fires", fingerprints=(first.fingerprint,)),))
+    tools.question = replace(
+        tools.question,
+        onsets=(replace(first, alert=replace(first.alert, generator_url=link)), *others),
+        entries=(fired,),
+    )
+    await tools.alert_history("db")
+    lines = seen(tools).text.splitlines()
+    assert f"expression of {first.fingerprint}: rate(x[5m]) > 1" in lines
+    assert lines[-1] == f"12:00:00 {ReasonCode.FIRED}: it fires"
 
 
 async def test_what_a_tool_returns_is_evidence_under_our_own_ids() -> None:

@@ -17,7 +17,7 @@ from adapters.settings import Settings
 from adapters.triagers import make_triager
 from domain.errors import RejectedError
 from domain.triage import DETERMINISTIC, FirstLook
-from tests.agents.scripts import ASKED, answer, slow_orders
+from tests.agents.scripts import ASKED, answer, reply, slow_orders
 from tests.agents.test_tools import Credential
 from tests.agents.wire import Wire
 
@@ -36,7 +36,7 @@ async def test_without_a_model_the_first_look_answers() -> None:
 
 
 async def test_the_settings_choose_the_model(tmp_path: Path) -> None:
-    async with Wire(says(answer())) as server:
+    async with Wire(says(answer()), says(reply())) as server:
         made = make_triager(
             settings(
                 MODEL="small",
@@ -49,12 +49,14 @@ async def test_the_settings_choose_the_model(tmp_path: Path) -> None:
             Identity(),
         )
         finding = await made.triage(slow_orders(), ASKED)
+        *_, last = [one async for one in made.reply(slow_orders(), "Why?", (), ASKED)]
         await made.close()
-    (request,) = server.requests
+    request, _ = server.requests
+    assert last.made_by == "small"
     assert finding.made_by == request["model"] == "small"
     assert request["headers"]["Authorization"] == "Bearer k"
     assert "temperature" not in request
-    assert len(list((tmp_path / "runs").iterdir())) == 1
+    assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
 async def test_a_model_on_azure_is_asked_with_the_identity(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,16 +99,23 @@ def test_a_key_is_not_shown() -> None:
     settings(MODEL_ENDPOINT="nonsense")  # of no matter without a model
 
 
-def test_nothing_of_an_agent_is_loaded_without_a_model() -> None:
+def test_nothing_of_an_agent_is_loaded_before_it_is_asked() -> None:
     code = """
-import sys
+import asyncio, sys
 from adapters.identity import Identity
 from adapters.settings import Settings
 from adapters.triagers import make_triager
+from domain.triage import Allowance
+from tests.domain.triaging import onset, question
+
+def loaded():
+    print(sorted({"agent_framework", "openai", "azure.identity", "azure.monitor"} & {*sys.modules}))
+
 make_triager(Settings.read({}), Identity())
-print(sorted({"agent_framework", "openai", "azure", "adapters.agents"} & {*sys.modules}))
-make_triager(Settings.read({"TOCSIN_MODEL": "m", "TOCSIN_MODEL_ENDPOINT": "http://localhost:1/v1"}), Identity())
-print(sorted({"agent_framework", "openai", "azure.identity", "azure.monitor"} & {*sys.modules}))
+made = make_triager(Settings.read({"TOCSIN_MODEL": "m", "TOCSIN_MODEL_ENDPOINT": "http://127.0.0.1:9/v1"}), Identity())
+loaded()
+print("could not be reached" in asyncio.run(made.triage(question(onset()), Allowance(True, ""))).fallback)
+loaded()
 """
     run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert run.stdout.splitlines() == ["[]", "['agent_framework', 'openai']"]
+    assert run.stdout.splitlines() == ["[]", "True", "['agent_framework', 'openai']"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
@@ -20,6 +19,7 @@ from tests.e2e.accounts import (
     check_listed,
     known,
     unsettled,
+    wait_until_quiet,
     wait_until_settled,
 )
 from tests.e2e.load import Sender
@@ -51,7 +51,7 @@ def settle_and_check(
         error.add_note(_left_in_queues(azure))
         error.add_note(_story_of_unsettled(tocsin, azure, told(), senders))
         raise
-    _wait_until_quiet(told)
+    wait_until_quiet(told, QUIET_SECONDS, seconds=REPEATS_SECONDS)
     wait_until_settled(tocsin, told, senders, QUIET_SECONDS)
     check_listed(tocsin, senders)
     assert tocsin.get("/api/v1/dead-letters").json()["dead_letters"] == []
@@ -59,19 +59,6 @@ def settle_and_check(
     assert ledger["balanced"], ledger
     assert (ledger["waiting"], ledger["parked"], ledger["pending"]) == (0, 0, 0)
     assert _errors(tocsin.output) == Counter()
-
-
-def _wait_until_quiet(told: Callable[[], Sequence[Page]]) -> None:
-    """Pages come to an end, although one may still say again what was doubtful; `check_due` looks at each of them."""
-    count, since = len(told()), time.monotonic()
-
-    def is_quiet() -> bool:
-        nonlocal count, since
-        if len(told()) != count:
-            count, since = len(told()), time.monotonic()
-        return time.monotonic() - since > QUIET_SECONDS
-
-    eventually(is_quiet, "pages to come to an end", seconds=REPEATS_SECONDS)
 
 
 def _left_in_queues(azure: AzureProcesses) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
@@ -71,6 +72,23 @@ def wait_until_settled(
     firing = {place for condition in conditions if condition.is_firing for place in condition.places}
     for place, page in last.items():
         assert place in firing or page.status == "resolved"
+
+
+def wait_until_quiet(told: Callable[[], Sequence[Page]], quiet_seconds: float, *, seconds: float) -> None:
+    """Pages come to an end: for so long none does, more than a group's interval.
+
+    One may still say again what was doubtful: whose result came too late, or died with its process.  `check_due` tells
+    whether each of them was due.
+    """
+    count, since = len(told()), time.monotonic()
+
+    def is_quiet() -> bool:
+        nonlocal count, since
+        if len(told()) != count:
+            count, since = len(told()), time.monotonic()
+        return time.monotonic() - since > quiet_seconds
+
+    eventually(is_quiet, "pages to come to an end", seconds=seconds)
 
 
 def check_listed(tocsin: Serving, senders: Sequence[Sender]) -> None:

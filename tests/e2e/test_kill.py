@@ -23,6 +23,7 @@ from tests.e2e.accounts import (
     check_due,
     check_folded,
     check_listed,
+    wait_until_quiet,
     wait_until_settled,
 )
 from tests.e2e.load import Place, Sender, configuration, sending
@@ -73,11 +74,8 @@ def test_nothing_acknowledged_is_lost_and_little_comes_twice(tmp_path: Path, hom
                 # What a killed one had sent, and could not say so, comes again when its lock is over: then those who
                 # may have heard another word than the last are told once more.
                 eventually(lambda: not _is_any_left(tocsin), "the deliveries of the dead", seconds=90)
-                time.sleep(QUIET_SECONDS)
-                wait_until_settled(tocsin, receiver.pages, senders, SETTLE_SECONDS[home])
-            quiet_from = len(receiver.pages())
-            time.sleep(QUIET_SECONDS)
-            assert len(receiver.pages()) == quiet_from, "pages came although everything had been told"
+            wait_until_quiet(receiver.pages, QUIET_SECONDS, seconds=SETTLE_SECONDS[home])
+            wait_until_settled(tocsin, receiver.pages, senders, SETTLE_SECONDS[home])
             check_listed(tocsin, senders)
             ledger = tocsin.get("/api/v1/ledger").json()
             assert ledger["balanced"], ledger

@@ -24,6 +24,7 @@ from domain.changes import Change
 from domain.errors import UnavailableError
 from domain.groups import Incident, ReasonCode, Tick
 from domain.lifecycle import Action, Responded
+from domain.live import LiveEvent
 from domain.looks import DETERMINISTIC, Triage
 from domain.triage import NO_MODEL, Allowance, Exchange, Finding, Question, Reply, Usage
 from domain.triage.first_look import first_look, first_reply
@@ -119,16 +120,25 @@ class Tocsin:
         function = self.functions["look_first"]
         await function.call(**{function.argument: message(encode(triage))})
 
+    async def ask(self, function: str, incident: Incident, body: Any = None) -> Any:
+        return json.loads(await self._ask(function, incident, b"" if body is None else json.dumps(body).encode()))
+
     async def show(self, incident: Incident) -> Any:
+        return await self.ask("show_incident", incident)
+
+    async def page(self, incident: Incident) -> str:
+        return (await self._ask("show_incident_page", incident)).decode()
+
+    async def _ask(self, function: str, incident: Incident, body: bytes = b"") -> bytes:
         request = func.HttpRequest(
-            method="GET",
+            method="POST" if body else "GET",
             url=f"http://localhost:7071/api/v1/incidents/{incident.id}",
-            headers={"host": "localhost:7071"},
+            headers={"host": "localhost:7071", "content-type": "application/json"},
             route_params={"id": incident.id},
-            body=b"",
+            body=body,
         )
-        answer = await self.functions["show_incident"].call(request=request)
-        return json.loads(answer.get_body())
+        answer: func.HttpResponse = await self.functions[function].call(request=request)
+        return answer.get_body()
 
     async def trail(self, incident: Incident) -> list[tuple[ReasonCode, str]]:
         entries = await self.home.groups.list_entries(incident.group_id)
@@ -204,13 +214,13 @@ async def test_a_look_that_comes_twice_is_made_once(tocsin: Tocsin, triager: Slo
     assert len(await tocsin.trail(incident)) == 1
 
 
-async def test_what_was_kept_before_a_crash_is_not_made_again(tocsin: Tocsin, triager: Slow) -> None:
-    incident = await tocsin.fire(service="db")
-    (wanted,) = tocsin.waiting()
+async def test_what_was_kept_before_a_crash_is_not_made_again(with_model: Tocsin, triager: Slow) -> None:
+    incident = await with_model.fire(service="db")
+    (wanted,) = with_model.waiting()
     assert await looking.look(wanted) is not None  # and the process dies before the group hears of it
-    await tocsin.call(wanted)
+    await with_model.call(wanted)
     assert len(triager.asked) == 1
-    assert len(await tocsin.trail(incident)) == 1
+    assert len(await with_model.trail(incident)) == 1
 
 
 async def test_one_that_is_over_is_not_looked_at(tocsin: Tocsin, triager: Slow) -> None:
@@ -365,3 +375,64 @@ async def test_the_same_finding_is_not_told_twice(tocsin: Tocsin, triager: Slow)
     assert len(await tocsin.trail(incident)) == 1
     tocsin.clock.advance(5 * MINUTE)
     assert await tocsin.look() == 1
+
+
+# --- what people see and ask ------------------------------------------------------------------------------------------
+
+
+async def test_the_page_says_what_was_found_and_nothing_of_it_runs(tocsin: Tocsin, triager: Slow) -> None:
+    hostile = "<script>alert(1)</script>"
+    incident = await tocsin.fire(
+        service=hostile, severity="critical", annotations={"runbook_url": "https://wiki.example.com/?a=1&b='\"<"}
+    )
+    await tocsin.look()
+    page = await tocsin.page(incident)
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;</strong> <span class=dim>confidence low" in page
+    assert 'href="https://wiki.example.com/?a=1&amp;b=&#x27;&quot;&lt;"' in page
+    assert "by rules alone, without a model" in page
+
+
+async def test_what_a_model_claims_stands_beside_its_quotes(with_model: Tocsin, triager: Slow) -> None:
+    incident = await with_model.fire(service="db", severity="critical")
+    await with_model.look()
+    with_model.clock.advance(15 * SECOND)
+    await with_model.look()
+    page = await with_model.page(incident)
+    assert "<blockquote>" in page
+    assert "by gpt" in page
+
+
+async def test_a_question_is_answered_kept_and_told(tocsin: Tocsin, triager: Slow) -> None:
+    incident = await tocsin.fire(service="db", severity="critical")
+    answer = await tocsin.ask("ask_about_incident", incident, {"question": "which services\nfire?"})
+    assert (answer["question"], answer["made_by"], answer["actor"]) == ("which services\nfire?", DETERMINISTIC, "local")
+    assert answer["claims"]
+    tocsin.clock.advance(SECOND)
+    again = await tocsin.ask("ask_about_incident", incident, {"question": "and now?"})
+    listed = (await tocsin.ask("list_answers", incident))["answers"]
+    assert [one["id"] for one in listed] == [answer["id"], again["id"]]
+    shown = await tocsin.show(incident)
+    assert "asked the first responder: which services fire? It answered: " in shown["timeline"][-2]["words"]
+    assert "and now?" in await tocsin.page(incident)
+
+
+async def test_a_question_without_words_is_refused(tocsin: Tocsin) -> None:
+    incident = await tocsin.fire(service="db")
+    for wrong in ({"question": ""}, {"question": "x" * 2001}, {}, {"question": "x", "and": "more"}):
+        answer = await tocsin.ask("ask_about_incident", incident, wrong)
+        assert answer["status"] == 422, answer
+
+
+async def test_each_claim_of_an_answer_is_told_to_those_who_listen(
+    tocsin: Tocsin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[tuple[str, str]] = []
+
+    async def say(event: LiveEvent) -> None:
+        said.append((event.kind, event.words))
+
+    monkeypatch.setattr(tocsin.home.live, "say", say)
+    incident = await tocsin.fire(service="db")
+    answer = await tocsin.ask("ask_about_incident", incident, {"question": "what of db?"})
+    assert said == [("answered", claim["text"]) for claim in answer["claims"]]

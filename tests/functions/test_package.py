@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import zipfile
 from pathlib import Path
 
 import pytest
 
-from scripts.check_package import BESIDE, OURS, find_problems
+from scripts.check_package import BESIDE, OURS, find_problems, print_budget
+from scripts.pack import pack
 
 PYPROJECT = """
 [project]
@@ -69,3 +72,24 @@ def test_what_is_not_installed(app: Path, pyproject: Path) -> None:
 def test_a_path_out_of_the_package(app: Path, pyproject: Path) -> None:
     (app / ".python_packages" / "lib" / "site-packages" / "tocsin.pth").write_text("/work/main")
     assert find_problems(app, pyproject) == ["tocsin.pth would put another folder on the path"]
+
+
+# --- one file, and its budget -----------------------------------------------------------------------------------------
+
+
+def test_the_same_folder_makes_the_same_file(app: Path, tmp_path: Path) -> None:
+    (app / "domain" / "alerts.py").write_text("the code")
+    first = pack(app, tmp_path / "out" / "first.zip")
+    os.utime(app / "domain" / "alerts.py", (0, 0))
+    assert pack(app, tmp_path / "second.zip") == first
+    assert (tmp_path / "out" / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "second.zip") as archive:
+        assert "domain/alerts.py" in archive.namelist()
+        assert any(name.startswith(".python_packages/") for name in archive.namelist()), "the host looks for it there"
+
+
+def test_what_is_spent_is_printed_and_held_against_a_budget(capsys: pytest.CaptureFixture[str]) -> None:
+    print_budget({"zipped, MB": (24.987, 40)})
+    assert capsys.readouterr().out == "zipped, MB: 24.99 of 40\n"
+    with pytest.raises(SystemExit, match="over the budget: zipped, MB"):
+        print_budget({"unpacked, MB": (1, 2), "zipped, MB": (41, 40)})

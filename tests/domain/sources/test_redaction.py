@@ -72,6 +72,11 @@ def test_the_name_of_no_secret(name: str) -> None:
             {"SubscribeURL": f"https://x/?Token={MASK}&b=2"},
             id="SNS",
         ),
+        pytest.param(
+            {"text": "password: hunter2, host: db, url: token=abc"},
+            {"text": f"password: {MASK}, host: db, url: token={MASK}"},
+            id="what a text says of itself",
+        ),
         pytest.param({"text": "Bearer abcdefghijk"}, {"text": f"Bearer {MASK}"}, id="a scheme"),
         pytest.param(
             {"text": f"AccountName=x;AccountKey={SECRET};"}, {"text": f"AccountName=x;AccountKey={MASK};"}, id="Azure"
