@@ -8,7 +8,15 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from pathlib import Path
 
-from devhost.client import DEFAULT_URL, KEY_VARIABLE, Client, NoAnswerError, RefusedError
+from devhost.client import (
+    DEFAULT_URL,
+    KEY_VARIABLE,
+    URL_VARIABLE,
+    Client,
+    NoAnswerError,
+    RefusedError,
+    default_url,
+)
 from domain.sources.registry import KINDS
 
 REFUSED = 1
@@ -18,6 +26,8 @@ NO_ANSWER = 3
 EXIT_CODES = """\
 exit codes: 0 done, 1 refused or could not be done, 2 the command line or the configuration is wrong, 3 nobody answers
 """
+
+WHERE = f"default: {URL_VARIABLE} in the environment, else {DEFAULT_URL}"
 
 type Command = Callable[[Client, argparse.Namespace], int]
 
@@ -387,7 +397,7 @@ def _add_routes(commands: Parsers) -> None:
     test.add_argument("--explain", action="store_true", help="print the group and the timers too")
     for parser, function in ((show, "show_routes"), (test, "test_routes")):
         parser.add_argument("--config", "--config.file", type=Path, metavar="FILE", help="- reads standard input")
-        parser.add_argument("--url", help=f"where Tocsin or an Alertmanager runs (default {DEFAULT_URL})")
+        parser.add_argument("--url", help=f"where Tocsin or an Alertmanager runs ({WHERE})")
         _add_key(parser)
         parser.add_argument("--json", action="store_true", help="for programs")
         parser.set_defaults(run=lambda options, function=function: _look(function, options))
@@ -395,7 +405,7 @@ def _add_routes(commands: Parsers) -> None:
 
 def _finish(parser: argparse.ArgumentParser, function: str, *, module: str = "commands") -> None:
     """Add what all the commands share that speak to a server."""
-    parser.add_argument("--url", default=DEFAULT_URL, help="where Tocsin runs (default %(default)s)")
+    parser.add_argument("--url", default=default_url(), help=f"where Tocsin runs ({WHERE})")
     _add_key(parser)
     parser.add_argument("--json", action="store_true", help="print the server's answer as it is")
     parser.set_defaults(run=lambda options: _ask(module, function, options))

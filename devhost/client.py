@@ -15,6 +15,12 @@ from urllib.request import OpenerDirector, ProxyHandler, Request, build_opener
 DEFAULT_URL = "http://127.0.0.1:7071"
 TIMEOUT_SECONDS = 30.0
 KEY_VARIABLE = "TOCSIN_KEY"
+URL_VARIABLE = "TOCSIN_URL"
+
+
+def default_url() -> str:
+    """Where Tocsin runs if the command line does not say."""
+    return os.environ.get(URL_VARIABLE, "").strip() or DEFAULT_URL
 
 
 class NoAnswerError(Exception):

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.configuration_files import OWN_NAME, own_beside, read_own, read_templates_of, read_text
-from devhost.client import DEFAULT_URL, Client, NoAnswerError
+from devhost.client import Client, NoAnswerError, default_url
 from devhost.printing import printable
 from domain.configuration import Configuration
 from domain.configuration.checking import (
@@ -268,7 +268,7 @@ def _read_tree(options: argparse.Namespace) -> tuple[Configuration, str]:
     if options.config is not None:
         name = _INPUT if str(options.config) == "-" else str(options.config)
         return read_tree(_read(options.config), name=name), name
-    client = Client(options.url or DEFAULT_URL, options.key)
+    client = Client(options.url or default_url(), options.key)
     try:
         original = client.get("/api/v2/status")["config"]["original"]
     except (KeyError, TypeError):

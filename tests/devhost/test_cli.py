@@ -362,6 +362,13 @@ def test_an_address_is_one_of_http(url: str, capsys: Output) -> None:
     assert "is no address to speak to" in capsys.readouterr().err
 
 
+def test_the_environment_says_where_it_runs(tocsin: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOCSIN_URL", tocsin.url)
+    assert cli.main(["receivers", "list"]) == 0
+    assert cli.main(["routes", "show"]) == 0
+    assert cli.main(["receivers", "list", "--url", "http://127.0.0.1:1"]) == cli.NO_ANSWER
+
+
 def test_no_proxy_stands_between_a_machine_and_itself(tocsin: Serving) -> None:
     ended = run("dead-letters", "list", "--url", tocsin.url, environment={"http_proxy": "http://127.0.0.1:9"})
     assert (ended.returncode, ended.stdout) == (0, "There are no dead letters.\n")
