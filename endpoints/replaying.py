@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from domain.arrivals import Arrival
     from domain.labels import Fingerprint
     from domain.situations import Situation
-    from domain.sources.replaying import Action, Reread, Step, Verdict
+    from domain.sources.replaying import Action, ReplayVerdict, Reread, Step
 else:
-    Action, Verdict = later("domain.sources.replaying", "Action", "Verdict")
+    Action, ReplayVerdict = later("domain.sources.replaying", "Action", "ReplayVerdict")
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -64,7 +64,7 @@ class ReplayedArrival(Shape):
 
     id: str
     received_at: datetime
-    verdict: Verdict
+    verdict: ReplayVerdict
     why: str
     """Why nothing was made of it."""
     before: list[ArrivedAlertShape]

@@ -30,12 +30,12 @@ if TYPE_CHECKING:
     from domain.labels import Fingerprint
     from domain.routing import GroupId
     from domain.shadowing import Heard, ShadowRecord
-    from domain.shadowing.pairing import Comparison, Pair, Verdict
+    from domain.shadowing.pairing import Comparison, Pair, PairVerdict
     from domain.shadowing.reasons import Cause
     from endpoints.shadow_page import Shown
 else:
     (Cause,) = later("domain.shadowing.reasons", "Cause")
-    (Verdict,) = later("domain.shadowing.pairing", "Verdict")
+    (PairVerdict,) = later("domain.shadowing.pairing", "PairVerdict")
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
 
@@ -114,7 +114,7 @@ class ShadowReason(Shape):
 class ShadowPair(Shape):
     """A notification that Tocsin would have sent, and the one of Alertmanager's that corresponds to it."""
 
-    verdict: Verdict
+    verdict: PairVerdict
     at: datetime
     receiver: str
     group_key: str
@@ -252,7 +252,7 @@ async def show_shadow_page(request: func.HttpRequest) -> func.HttpResponse:
 class _View:
     since: datetime
     until: datetime
-    counts: dict[Verdict, int]
+    counts: dict[PairVerdict, int]
     heard: Heard
     is_cut: bool
     pairs: Sequence[Shown]

@@ -8,28 +8,28 @@ from datetime import timedelta
 from urllib.parse import quote
 
 from domain.shadowing import WEBHOOK_PATH, Heard, ShadowRecord
-from domain.shadowing.pairing import Pair, Verdict
+from domain.shadowing.pairing import Pair, PairVerdict
 from domain.shadowing.reasons import Why
 from endpoints.html import chips_of, instant_of, text_of
 from endpoints.pages import document
 
 _WORDS = {
-    Verdict.SAME: ("same", "resolved"),
-    Verdict.DIFFERS: ("differs", "firing"),
-    Verdict.ONLY_TOCSIN: ("only Tocsin", "firing"),
-    Verdict.ONLY_ALERTMANAGER: ("only Alertmanager", "firing"),
-    Verdict.WAITING: ("waiting for its partner", ""),
-    Verdict.UNCOMPARED: ("nothing to compare with", ""),
+    PairVerdict.SAME: ("same", "resolved"),
+    PairVerdict.DIFFERS: ("differs", "firing"),
+    PairVerdict.ONLY_TOCSIN: ("only Tocsin", "firing"),
+    PairVerdict.ONLY_ALERTMANAGER: ("only Alertmanager", "firing"),
+    PairVerdict.WAITING: ("waiting for its partner", ""),
+    PairVerdict.UNCOMPARED: ("nothing to compare with", ""),
 }
 """What a verdict is called, and the class that gives it its colour."""
 
 _EXPLAINED = (
-    (Verdict.SAME, "would have been told just as Alertmanager told"),
-    (Verdict.DIFFERS, "told by both, but not the same"),
-    (Verdict.ONLY_TOCSIN, "Tocsin would have told; Alertmanager did not"),
-    (Verdict.ONLY_ALERTMANAGER, "Alertmanager told; Tocsin would not have"),
-    (Verdict.WAITING, "young; the other side's may still come"),
-    (Verdict.UNCOMPARED, "nothing came from Alertmanager to compare with"),
+    (PairVerdict.SAME, "would have been told just as Alertmanager told"),
+    (PairVerdict.DIFFERS, "told by both, but not the same"),
+    (PairVerdict.ONLY_TOCSIN, "Tocsin would have told; Alertmanager did not"),
+    (PairVerdict.ONLY_ALERTMANAGER, "Alertmanager told; Tocsin would not have"),
+    (PairVerdict.WAITING, "young; the other side's may still come"),
+    (PairVerdict.UNCOMPARED, "nothing came from Alertmanager to compare with"),
 )
 
 _SPANS = ("1h", "24h", "7d")
@@ -47,7 +47,7 @@ class Shown:
 
 def shadow_page(
     pairs: Sequence[Shown],
-    counts: Mapping[Verdict, int],
+    counts: Mapping[PairVerdict, int],
     heard: Heard,
     *,
     asked: str,
@@ -71,9 +71,9 @@ def shadow_page(
         [
             f'<dt><span class="{_WORDS[verdict][1] if counts[verdict] else ""}">{counts[verdict]}</span></dt>'
             f"<dd>{_WORDS[verdict][0]} <span class=dim>{words}"
-            f"{'; not listed here' if is_only_differences and verdict is Verdict.WAITING else ''}</span></dd>"
+            f"{'; not listed here' if is_only_differences and verdict is PairVerdict.WAITING else ''}</span></dd>"
             for verdict, words in _EXPLAINED
-            if counts[verdict] or verdict not in (Verdict.WAITING, Verdict.UNCOMPARED)
+            if counts[verdict] or verdict not in (PairVerdict.WAITING, PairVerdict.UNCOMPARED)
         ]
     )
     cards = "".join([_card(shown, url) for shown in pairs])
@@ -141,7 +141,7 @@ def _card(shown: Shown, url: str) -> str:
 def _sides(pair: Pair) -> str:
     ours = f"Tocsin would have told of {_counted(pair.ours.record)}" if pair.ours else "Tocsin would have told nothing"
     theirs = f"Alertmanager told of {_counted(pair.theirs.record)}" if pair.theirs else "Alertmanager told nothing"
-    if pair.verdict is Verdict.SAME:
+    if pair.verdict is PairVerdict.SAME:
         assert pair.theirs is not None
         return f"Both say: {_counted(pair.theirs.record)}; {_apart(pair.offset)}"
     if pair.offset is not None:

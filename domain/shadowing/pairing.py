@@ -18,7 +18,7 @@ COPIES_APART = timedelta(seconds=10)
 """Two equal notifications of one side that are closer are one: a receiver with two webhooks, or identical routes."""
 
 
-class Verdict(StrEnum):
+class PairVerdict(StrEnum):
     """What comes of comparing."""
 
     SAME = "same"
@@ -33,7 +33,7 @@ class Verdict(StrEnum):
     @property
     def is_difference(self) -> bool:
         """Whether somebody should look at it."""
-        return self in (Verdict.DIFFERS, Verdict.ONLY_TOCSIN, Verdict.ONLY_ALERTMANAGER)
+        return self in (PairVerdict.DIFFERS, PairVerdict.ONLY_TOCSIN, PairVerdict.ONLY_ALERTMANAGER)
 
 
 @dataclass(frozen=True)
@@ -101,7 +101,7 @@ class Pair:
 
     ours: Notice | None
     theirs: Notice | None
-    verdict: Verdict
+    verdict: PairVerdict
     difference: Difference = Difference()
 
     @property
@@ -138,9 +138,9 @@ class Comparison:
     partners: Mapping[str, Notice]
     """By a record's id, its partner where it has one."""
 
-    def counts(self, since: datetime, until: datetime) -> dict[Verdict, int]:
+    def counts(self, since: datetime, until: datetime) -> dict[PairVerdict, int]:
         """How many pairs of that time there are of each verdict."""
-        counts = dict.fromkeys(Verdict, 0)
+        counts = dict.fromkeys(PairVerdict, 0)
         for pair in self.pairs:
             if since <= pair.at < until:
                 counts[pair.verdict] += 1
@@ -226,20 +226,20 @@ class _Pairing:
         for j, one in enumerate(self.theirs):
             if j not in matched[1]:
                 is_young = now - one.at < (self.repeats_within if j in repeats[1] else self.within)
-                pairs.append(Pair(None, one, Verdict.WAITING if is_young else Verdict.ONLY_ALERTMANAGER))
+                pairs.append(Pair(None, one, PairVerdict.WAITING if is_young else PairVerdict.ONLY_ALERTMANAGER))
         return pairs
 
-    def _alone(self, one: Notice, now: datetime, heard: Heard, *, is_repeat: bool) -> Verdict:
+    def _alone(self, one: Notice, now: datetime, heard: Heard, *, is_repeat: bool) -> PairVerdict:
         is_before = heard.since is None or one.at < heard.since - self.within
         if is_before or one.record.receiver not in heard.receivers:
-            return Verdict.UNCOMPARED
+            return PairVerdict.UNCOMPARED
         is_young = now - one.at < (self.repeats_within if is_repeat else self.within)
-        return Verdict.WAITING if is_young else Verdict.ONLY_TOCSIN
+        return PairVerdict.WAITING if is_young else PairVerdict.ONLY_TOCSIN
 
     def _paired(self, i: int, j: int) -> Pair:
         ours, theirs = self.ours[i], self.theirs[j]
         difference = Difference.between(ours, theirs)
-        return Pair(ours, theirs, Verdict.DIFFERS if difference else Verdict.SAME, difference)
+        return Pair(ours, theirs, PairVerdict.DIFFERS if difference else PairVerdict.SAME, difference)
 
     def _match(self, within: timedelta, may: Callable[[int, int], bool]) -> None:
         """Match those that may be, the nearest first, where neither has a partner and no other match is crossed."""

@@ -20,7 +20,7 @@ from domain.labels import Fingerprint, Labels
 from domain.notifications import NotificationReason
 from domain.routing import Route, group_key
 from domain.shadowing import SLACK, ShadowRecord, routes_of, window
-from domain.shadowing.pairing import Comparison, Notice, Pair, Verdict
+from domain.shadowing.pairing import Comparison, Notice, Pair, PairVerdict
 from domain.shadowing.trail import BEGAN, ENDED, Trail, called
 
 NAMED = 3
@@ -86,17 +86,17 @@ def why(pair: Pair, context: Context) -> list[Why]:
     """
     asked = _Asked(pair, context)
     match pair.verdict:
-        case Verdict.SAME:
+        case PairVerdict.SAME:
             return list(asked.why_apart())
-        case Verdict.WAITING:
+        case PairVerdict.WAITING:
             return []
-        case Verdict.UNCOMPARED:
+        case PairVerdict.UNCOMPARED:
             return [asked.why_uncompared()]
-        case Verdict.ONLY_ALERTMANAGER:
+        case PairVerdict.ONLY_ALERTMANAGER:
             return _unique(asked.why_not_here())
-        case Verdict.ONLY_TOCSIN:
+        case PairVerdict.ONLY_TOCSIN:
             return _unique(asked.why_only_here())
-        case Verdict.DIFFERS:
+        case PairVerdict.DIFFERS:
             return _unique(asked.why_different())
 
 

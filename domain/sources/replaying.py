@@ -30,7 +30,7 @@ from domain.sources.redaction import MASK
 
 OTHER_MASK = "[withheld]"
 
-type Verdict = Literal["unchanged", "changed", "accepted", "rejected", "still_rejected", "unreadable"]
+type ReplayVerdict = Literal["unchanged", "changed", "accepted", "rejected", "still_rejected", "unreadable"]
 """What reading it again came to; `accepted` and `rejected` are told of what was the other before."""
 
 type Action = Literal["fires", "updates", "resolves", "left"]
@@ -44,7 +44,7 @@ class Reread:
     """One arrival, and what is made of it now."""
 
     arrival: Arrival
-    verdict: Verdict
+    verdict: ReplayVerdict
     reading: Reading | None = None
     """None where nothing could be made of it."""
     why: str = ""

@@ -23,7 +23,7 @@ from domain.shadowing import (
     repeat_window,
     window,
 )
-from domain.shadowing.pairing import Comparison, Pair, Verdict, compare
+from domain.shadowing.pairing import Comparison, Pair, PairVerdict, compare
 from domain.shadowing.reasons import Cause, Context, why
 from domain.shadowing.trail import Trail, called
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert, entry, reported
@@ -221,8 +221,8 @@ class TestPairing:
 
     def test_all_of_a_time_are_counted(self) -> None:
         said = compared([record(NOON, ONE), record(NOON + HOUR, TWO)], [theirs(NOON, ONE)])
-        assert said.counts(NOON, NOON + 2 * HOUR)[Verdict.SAME] == 1
-        assert said.counts(NOON, NOON + 2 * HOUR)[Verdict.ONLY_TOCSIN] == 1
+        assert said.counts(NOON, NOON + 2 * HOUR)[PairVerdict.SAME] == 1
+        assert said.counts(NOON, NOON + 2 * HOUR)[PairVerdict.ONLY_TOCSIN] == 1
         assert sum(said.counts(NOON + MINUTE, NOON + HOUR).values()) == 0
 
 
