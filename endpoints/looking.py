@@ -50,8 +50,10 @@ async def look(triage: Triage) -> Found | None:
     now = ports().clock()
     if incident.resolved_at is not None or incident.looks >= triage.look:
         return None
-    if triage.look == 1 and (reason := left_out(incident.severity, now - triage.due_at)):
+    if reason := left_out(incident.severity, now - triage.due_at, triage.look):
         await _ask_again(triage, now)
+        if triage.look > 1:
+            return None  # the trail has what was found before, or that nobody could look
         return _found(triage, now, DETERMINISTIC, reason, is_left_out=True)
     # Made again by rules it costs less than asking whether it is there; by a model it does not.
     has_model = ports().first_responder.has_model

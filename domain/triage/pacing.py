@@ -33,18 +33,24 @@ _PATIENCE = (
 _LEAST_PATIENCE = timedelta(seconds=2)
 
 
+LATER_PATIENCE = 12
+"""So many times longer a second or later look may wait."""
+
+
 def next_look(look: int) -> timedelta | None:
     """How long after this look the next one is wanted; None where none is."""
     return AGAIN_AFTER[look - 1] if look <= len(AGAIN_AFTER) else None
 
 
-def left_out(severity: str, late: timedelta) -> str:
+def left_out(severity: str, late: timedelta, look: int = 1) -> str:
     """Why an incident that has waited so long is not looked at now; empty where it is.
 
     When more open than can be looked at, all wait; the less severe give up first, so that the others are looked at.
+    For later looks there is more time.
     """
     rank = severity_rank(severity)
     patience = next((longest for least, longest in _PATIENCE if rank >= least), _LEAST_PATIENCE)
+    patience *= 1 if look == 1 else LATER_PATIENCE
     if late <= patience:
         return ""
     of = f"of severity {severity}" if severity else "without a severity"
