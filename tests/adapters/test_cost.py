@@ -147,7 +147,7 @@ async def test_every_event_keeps_to_its_budget(running: Running) -> None:
 
     await running.post(alert)
     await running.drain()
-    assert await running.counted() == (added(POLICY, FOLD, CLEAR), {"groups": 1, "ticks": 1})
+    assert await running.counted() == (added(POLICY, FOLD, CLEAR), {"groups": 1, "ticks": 1, "triage": 1})
 
     # A re-send that only moves the end: nothing is written, nothing is sent.
     await running.advance(timedelta(seconds=5))
@@ -188,7 +188,7 @@ async def test_a_batch_costs_hardly_more_operations_than_one(running: Running) -
         alert["labels"]["instance"] = f"db-{number}"
     await running.post(*many)
     await running.drain()
-    assert await running.counted() == (added(POLICY, FOLD, CLEAR), {"groups": 1, "ticks": 1})
+    assert await running.counted() == (added(POLICY, FOLD, CLEAR), {"groups": 1, "ticks": 1, "triage": 1})
 
 
 async def test_leases_that_are_renewed_are_written_with_the_head_alone(running: Running) -> None:
@@ -229,4 +229,20 @@ async def test_an_incident_knows_what_it_has_cost(running: Running) -> None:
     # All but the last batch, which could not know its own charge.
     assert cost.operations == len(calls) - 1
     assert cost.request_units == pytest.approx(sum(call.charge for call in calls[:-1]), abs=0.1)
-    assert cost.messages == 3  # two ticks, one delivery
+    assert cost.messages == 4  # two ticks, one delivery, one look
+
+
+async def test_a_look_asks_for_little(running: Running) -> None:
+    await running.post(firing("DiskFull", running.clock))
+    await running.drain()
+    await running.run_next("triage")  # the first of a process reads what the others have at hand: history and changes
+    await running.advance(timedelta(seconds=5))
+    await running.post(firing("Other", running.clock))
+    await running.drain()
+    await running.counted()
+    await running.run_next("triage")
+    charge = running.azure.cosmos.calls.charge()
+    known = {"read groups": 3, "query groups": 2, "create findings": 1}
+    # One look sends for the next one, and its finding is folded: by a point read here, for the group is known.
+    assert await running.counted() == (added(known, POLICY, CLEAR), {"triage": 1})
+    assert charge < 60

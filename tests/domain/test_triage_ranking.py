@@ -133,7 +133,7 @@ def test_an_alert_is_by_its_name_about(name: str, aspect: Aspect) -> None:
     ("onsets", "confidence"),
     [
         pytest.param([], Confidence.LOW, id="nothing fires"),
-        pytest.param([onset(service="db", lasted=10 * MINUTE)], Confidence.HIGH, id="one that lasts"),
+        pytest.param([onset(service="db", lasted=10 * MINUTE)], Confidence.MEDIUM, id="one that lasts"),
         pytest.param([onset(service="db", after=9 * MINUTE)], Confidence.LOW, id="one that has just begun"),
         pytest.param([onset(service="db"), onset(service="mail")], Confidence.LOW, id="two alike"),
         pytest.param([onset(service="db", usual=50)], Confidence.LOW, id="one that often fires"),
