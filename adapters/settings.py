@@ -160,6 +160,9 @@ class Settings(BaseModel):
     model_reasoning: bool = Field(
         False, description="Whether the model is one that refuses to be told a temperature and a seed."
     )
+    model_answer_tokens: int = Field(
+        4_000, ge=100, le=100_000, description="The longest answer; fewer where a slow server writes for too long."
+    )
     triage_record: Path | None = Field(
         None, description="A folder for one file of each run of a model, from which it can be run again; for debugging."
     )

@@ -73,6 +73,7 @@ def _make_agents(settings: Settings, identity: Identity) -> ClosingTriager:
         settings.model_key,
         is_reviewed=settings.model_review,
         is_reasoning=settings.model_reasoning,
+        answer_tokens=settings.model_answer_tokens,
     )
     return AgentTriager(
         model,

@@ -173,6 +173,15 @@ def _line(name: str, *cells: str) -> str:
     return "  ".join([f"{name:32}", *(f"{cell:>{width}}" for cell, width in zip(cells, _WIDTHS, strict=True))])
 
 
+def _fallbacks(found: Score) -> str:
+    """How many findings are a model's own, why the others are not, and what should never be there."""
+    own = found.total - found.fallbacks.total()
+    why = [f"    {count} x {reason}" for reason, count in found.fallbacks.most_common()]
+    return "\n".join(
+        [f"    {own} of {found.total} by the model; {found.unsupported} unsupported claims survived", *why]
+    )
+
+
 _WIDTHS = (7, 12, 7, 7, 7, 7, 7)
 
 
@@ -182,6 +191,18 @@ def _sureness(found: Score) -> str:
         right, wrong = found.by_confidence[confidence, True], found.by_confidence[confidence, False]
         said.append(f"{confidence} {right} of {right + wrong}")
     return f"How sure the first look was, and how often right: {', '.join(said)}."
+
+
+async def some(ways: Sequence[Contender], most: int) -> None:
+    """So many incidents, spread over the open part: what a slow model has time for."""
+    cases = [case for case in read_cases() if not case.is_held_out]
+    chosen = cases[:: max(1, len(cases) // most)][:most]
+    print(_head(f"evaluation set, {len(chosen)} open ones"))
+    for way in ways:
+        found = await score(way, with_metrics(chosen) if way.allowance.is_asked else of_cases(chosen))
+        print(_row(way.name, found, is_rival=way.is_rival), flush=True)
+        if way.allowance.is_asked:
+            print(_fallbacks(found), flush=True)
 
 
 async def evaluation(ways: Sequence[Contender], *, each: bool) -> None:
@@ -197,6 +218,8 @@ async def evaluation(ways: Sequence[Contender], *, each: bool) -> None:
             asked = with_metrics(part) if way.allowance.is_asked else iter(of_cases(part))
             found = await score(way, asked)
             print(_row(way.name, found, is_rival=way.is_rival))
+            if way.allowance.is_asked:
+                print(_fallbacks(found))
             if each and way is FIRST_LOOK:
                 print(*(f"    {miss}" for miss in found.misses), sep="\n")
     print(_head("first look, whole set"))
@@ -267,6 +290,9 @@ async def _sensitivity(day: nezha.Day, plain: nezha.Day) -> None:
 async def run(arguments: argparse.Namespace) -> None:
     """Print the tables."""
     async with contenders() as ways:
+        if arguments.only:
+            await some(ways, arguments.only)
+            return
         await evaluation(ways, each=arguments.each)
         if (arguments.data / "fault_list.json").exists():
             await nezha_day(ways, arguments.data, each=arguments.each, sensitivity=arguments.sensitivity)
@@ -278,6 +304,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=nezha.DAY, help="the folder of the Nezha day")
     parser.add_argument("--each", action="store_true", help="a line for each question whose cause was not named first")
+    parser.add_argument("--only", type=int, metavar="N", help="N incidents of the open part, and nothing else")
     parser.add_argument("--sensitivity", action="store_true", help="the Nezha day with other thresholds and times")
     asyncio.run(run(parser.parse_args()))
     return 0

@@ -140,6 +140,10 @@ class Score:
     """Of the median finding."""
     by_confidence: Counter[tuple[Confidence, bool]]
     misses: tuple[str, ...]
+    fallbacks: Counter[str]
+    """Why a model's findings are the first look's, with how often."""
+    unsupported: int
+    """Claims that a triager let stand and that rest on nothing: none, or something is broken."""
 
     @property
     def total(self) -> int:
@@ -152,12 +156,18 @@ async def score(contender: Contender, questions: Iterable[Asked]) -> Score:
     first = three = valid = claims = struck = unknown = unknowable = changes = blamable = blamed = tokens = known = 0
     seconds, misses = list[float](), list[str]()
     by_confidence: Counter[tuple[Confidence, bool]] = Counter()
+    fallbacks: Counter[str] = Counter()
+    unsupported = 0
     for one in questions:
         begin = time.perf_counter()
         made = await contender.triager.triage(one.question, contender.allowance)
         seconds.append(time.perf_counter() - begin)
         found = judge(made, made.evidence, one.question)
         standing = len(list(claims_of(found)))
+        if not contender.is_rival:
+            unsupported += len(list(claims_of(made))) - standing
+        if found.fallback:
+            fallbacks[found.fallback.removesuffix(": this is the first look, without a model")] += 1
         claims, struck, tokens = claims + standing, struck + found.struck, tokens + found.usage.tokens
         valid += bool(standing or found.fallback or not one.question.onsets)
         named = made if contender.is_rival else found  # rivals cite nothing, so nothing of theirs would stand
@@ -193,4 +203,6 @@ async def score(contender: Contender, questions: Iterable[Asked]) -> Score:
         median(seconds),
         by_confidence,
         tuple(misses),
+        fallbacks,
+        unsupported,
     )

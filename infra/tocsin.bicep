@@ -122,6 +122,7 @@ var settings = {
   TOCSIN_MODEL_ENDPOINT: deployOpenAi ? openAi!.outputs.endpoint : ''
   TOCSIN_MODEL_REVIEW: 'true'
   TOCSIN_MODEL_REASONING: 'false'
+  TOCSIN_MODEL_ANSWER_TOKENS: '4000'
   COSMOS__accountEndpoint: cosmos.outputs.endpoint
   COSMOS_DATABASE: cosmos.outputs.databaseName
   SERVICE_BUS__fullyQualifiedNamespace: serviceBus.outputs.host

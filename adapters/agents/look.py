@@ -33,7 +33,6 @@ from domain.triage import (
 DEADLINE_SECONDS = 120.0
 """No look takes longer, whatever is left of the budgets."""
 
-ANSWER_TOKENS = 4_000
 REVIEW_TOKENS = 1_000
 LONGEST_DOCUMENT = 24_000
 MOST_ALERTS = 30
@@ -130,16 +129,17 @@ class Look:
         instructions: str,
         schema: Mapping[str, Any] | None,
         tools: Sequence[FunctionTool] = (),
-        most_tokens: int = ANSWER_TOKENS,
+        most_tokens: int | None = None,
     ) -> Agent[Any]:
         """An agent of this look: its calls are metered together with all others."""
+        most = min(most_tokens or self.model.answer_tokens, self.model.answer_tokens)
         options = {**self.model.options, **({"response_format": schema} if schema else {})}
         return Agent(
             client=self.chat,
             name=name,
             instructions=instructions.format(nonce=self.fence.nonce),
             tools=list(tools),
-            middleware=[Metering(self.meter, name, most_tokens * self.model.verbosity), Showing(self)],
+            middleware=[Metering(self.meter, name, most * self.model.verbosity), Showing(self)],
             default_options=options,
         )
 

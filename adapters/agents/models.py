@@ -54,6 +54,8 @@ class Model:
     is_reviewed: bool = True
     is_reasoning: bool = False
     """Whether it refuses to be told a temperature and a seed."""
+    answer_tokens: int = 4_000
+    """The longest answer."""
 
     @property
     def verbosity(self) -> int:

@@ -44,6 +44,7 @@ async def test_the_settings_choose_the_model(tmp_path: Path) -> None:
                 MODEL_KEY="k",
                 MODEL_REVIEW="false",
                 MODEL_REASONING="true",
+                MODEL_ANSWER_TOKENS="300",
                 TRIAGE_RECORD=str(tmp_path / "runs"),
             ),
             Identity(),
@@ -56,6 +57,7 @@ async def test_the_settings_choose_the_model(tmp_path: Path) -> None:
     assert finding.made_by == request["model"] == "small"
     assert request["headers"]["Authorization"] == "Bearer k"
     assert "temperature" not in request
+    assert request["max_completion_tokens"] == 4 * 300, "what such a model thinks counts as a part of its answer"
     assert len(list((tmp_path / "runs").iterdir())) == 2
 
 
