@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from adapters.signing import name_message
+from adapters.telemetry.instruments import BREAKER
 from domain.configuration import Integration, Receiver
 from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
@@ -129,6 +130,10 @@ class Deliverer:
         try:
             result = await self._deliver(delivery, integration, templates, line)
             self._note_change(line, result)
+            integration_name = f"{integration.kind}[{delivery.integration}]"
+            BREAKER.put(
+                float(line.failures >= self._failures_to_open), delivery.notification.receiver, integration_name
+            )
             return result
         finally:
             if line.is_blank:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 from azure.functions.servicebus import ServiceBusMessage
 
+from adapters.telemetry.instruments import PARKED
 from adapters.wiring import ports
 from domain.errors import RejectedError, UnavailableError
+from endpoints.observing import message_span
 
 if TYPE_CHECKING:
     from domain.queues import QueueName
@@ -54,6 +56,10 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
     def wrap(handler: Consumer) -> Consumer:
         @functools.wraps(handler)
         async def run(message: func.ServiceBusMessage) -> None:
+            with message_span(queue, message):
+                await handle(message)
+
+        async def handle(message: func.ServiceBusMessage) -> None:
             try:
                 await attempt(message)
             except UnavailableError as error:
@@ -90,6 +96,7 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
 
     async def _park(message: func.ServiceBusMessage, error: RejectedError) -> None:
         log.error("a message of queue %s is parked: %s", queue, error)
+        PARKED.count(queue)
         size = (message.application_properties or {}).get(SIZE, 0)
         await ports().queues.park(queue, message.get_body(), str(error), int(size))
 
