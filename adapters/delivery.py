@@ -151,7 +151,9 @@ class Deliverer:
                 is_failing = isinstance(result, Outcome) or line.failures >= self._failures_to_open
                 if is_failing and not line.is_failing:
                     line.is_failing = True
-                    log.warning("notifications fail, which is logged once until one arrives: %s", printable(reason))
+                    # The trail has the receiver's own words, which may repeat what it was told.
+                    words = f"{line.name} {line.loggable}" if line.loggable else reason
+                    log.warning("notifications fail, which is logged once until one arrives: %s", printable(words))
 
     async def try_out(self, receiver: Receiver, templates: Templates) -> list[Outcome]:
         """Send a test page through each integration at once, whatever its breaker says, and without a second attempt.
@@ -250,6 +252,7 @@ class Deliverer:
                 return self._after_failure(delivery, line, error, attempts)
             except RejectedError as error:
                 line.note_answer()
+                line.loggable = error.loggable or str(error)
                 return Outcome(False, f"{line.name} {error}", attempts)
             except BaseException:
                 # Cancelled, or a bug: nothing was learned, so the next may probe at once.
@@ -272,6 +275,7 @@ class Deliverer:
 
     def _note_failure(self, line: _Line, error: UnavailableError, *, is_probe: bool, now: datetime) -> None:
         line.last = str(error)
+        line.loggable = error.loggable or str(error)
         is_open = line.failures >= self._failures_to_open
         # Once it is open only probes count; what was under way before says nothing new.
         if is_probe or not is_open:
@@ -337,6 +341,8 @@ class _Line:
         """Before this nothing is attempted."""
         self.last = ""
         """The last failure, in words without secrets."""
+        self.loggable = ""
+        """The last failure or refusal, without the receiver's own words."""
         self.is_failing = False
         """Whether it was logged that notifications fail here."""
 
@@ -352,7 +358,7 @@ class _Line:
     def note_answer(self) -> None:
         self.failures = 0
         self.resumes_at = _LONG_AGO
-        self.last = ""
+        self.last = self.loggable = ""
 
 
 def _name(delivery: Delivery, integration: Integration) -> str:

@@ -259,10 +259,12 @@ def refuse_the_rest(blueprint: func.Blueprint) -> None:
 
 
 async def _refuse_the_rest(request: func.HttpRequest) -> func.HttpResponse:
+    from domain.keys import hide_keys
+
     path = path_of(request)
     allowed = sorted({method for pattern, method in _patterns(len(registry)) if pattern.fullmatch(path)})
     if not allowed:
-        return refuse(request, NOT_FOUND, f"path {path[:200]} was not found")
+        return refuse(request, NOT_FOUND, f"path {hide_keys(path[:200])} was not found")
     if (response := preflight(request, allowed)) is not None:
         return response
     if "webhook-request-origin" in request.headers:
