@@ -26,6 +26,9 @@ LIBRARIES = (
 )
 """What the distribution would instrument.  None is: each would write down addresses, and a webhook's is a secret."""
 
+OWN_TRAFFIC = ("APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL", "APPLICATIONINSIGHTS_CONTROLPLANE_DISABLED")
+"""What the distribution would tell, and ask, its maker about itself; `false` in the environment lets it."""
+
 
 def to_application_insights(connection_string: str) -> None:
     """Send to Application Insights; by an identity where `APPLICATIONINSIGHTS_AUTHENTICATION_STRING` says so.
@@ -34,6 +37,8 @@ def to_application_insights(connection_string: str) -> None:
     second and drops children of a trace that it keeps.
     """
     _name_service()
+    for name in OWN_TRAFFIC:
+        os.environ.setdefault(name, "true")
     from azure.monitor.opentelemetry import configure_azure_monitor
 
     sampling = {} if os.environ.get("OTEL_TRACES_SAMPLER") else {"sampling_ratio": 1.0}
@@ -62,6 +67,8 @@ def to_otlp() -> None:
     from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
+    # A collector that is gone must not keep a process from ending: each of the three exporters has one last try.
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TIMEOUT", "3")
     resource = _resource()
     _provide(resource, BatchSpanProcessor(OTLPSpanExporter()), PeriodicExportingMetricReader(OTLPMetricExporter()))
     provider = LoggerProvider(resource=resource)

@@ -1,8 +1,9 @@
-"""Collector: takes OTLP over HTTP on a loopback socket and remembers what came, and every byte of it."""
+"""Collector: takes OTLP over HTTP, and what Application Insights takes, and remembers every byte of it."""
 
 from __future__ import annotations
 
 import gzip
+import json
 import threading
 import zlib
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,8 @@ class Collector:
     spans: list[CollectedSpan] = field(default_factory=list)
     logs: list[CollectedLog] = field(default_factory=list)
     points: list[CollectedPoint] = field(default_factory=list)
+    tracked: list[dict[str, Any]] = field(default_factory=list)
+    """What came as to Application Insights."""
     received: list[str] = field(default_factory=list)
     """Everything as text, and each path with the headers that came with it."""
 
@@ -68,7 +71,7 @@ class Collector:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 collector.take(self.path, str(self.headers), _unpacked(body, self.headers.get("Content-Encoding", "")))
-                answer = b"{}" if "json" in self.headers.get("Content-Type", "") else b""
+                answer = b"" if self.path.startswith("/v1/") else b'{"itemsReceived":1,"itemsAccepted":1,"errors":[]}'
                 self.send_response(200)
                 self.send_header("Content-Type", self.headers.get("Content-Type", ""))
                 self.send_header("Content-Length", str(len(answer)))
@@ -110,6 +113,11 @@ class Collector:
             "OTEL_METRIC_EXPORT_INTERVAL": "500",
         }
 
+    @property
+    def connection_string(self) -> str:
+        """Of an Application Insights that is here."""
+        return f"InstrumentationKey=00000000-0000-0000-0000-000000000001;IngestionEndpoint={self.url}/"
+
     def take(self, path: str, headers: str, body: bytes) -> None:
         match path:
             case "/v1/traces":
@@ -145,6 +153,9 @@ class Collector:
                     for scope in resource.scope_metrics:
                         for metric in scope.metrics:
                             self.points += _points(metric)
+            case "/v2.1/track":
+                self.received.append(f"{path} {headers} {body.decode()}")
+                self.tracked += json.loads(body) if body.startswith(b"[") else map(json.loads, body.splitlines())
             case _:
                 self.received.append(f"{path} {headers} {body!r}")
 
