@@ -57,19 +57,16 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
         @functools.wraps(handler)
         async def run(message: func.ServiceBusMessage) -> None:
             with message_span(queue, message):
-                await handle(message)
-
-        async def handle(message: func.ServiceBusMessage) -> None:
-            try:
-                await attempt(message)
-            except UnavailableError as error:
-                await _wait_out(message, error)
-            except Exception:
-                # The host would deliver it again at once, a thousand times in a few seconds.  Meanwhile its lock is
-                # held, so that nothing of the same session overtakes it.
-                failures = (message.delivery_count or 1) - 1
-                await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20), LONGEST_PAUSE_SECONDS))
-                raise
+                try:
+                    await attempt(message)
+                except UnavailableError as error:
+                    await _wait_out(message, error)
+                except Exception:
+                    # The host would deliver it again at once, a thousand times in a few seconds.  Meanwhile its lock is
+                    # held, so that nothing of the same session overtakes it.
+                    failures = (message.delivery_count or 1) - 1
+                    await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20), LONGEST_PAUSE_SECONDS))
+                    raise
 
         async def attempt(message: func.ServiceBusMessage) -> None:
             opened = message

@@ -27,8 +27,9 @@ _KINDS: Mapping[Kind, SpanKind] = {
 class Tracing:
     """What makes spans once telemetry is set up."""
 
-    def __init__(self) -> None:
-        self._tracer = trace.get_tracer(SCOPE)
+    def __init__(self, provider: trace.TracerProvider | None = None) -> None:
+        """The process's own provider where none is given."""
+        self._tracer = trace.get_tracer(SCOPE, tracer_provider=provider)
 
     def span(self, name: str, kind: Kind, parent: str, attributes: Mapping[str, Attribute] | None) -> Span:
         """As `adapters.telemetry.span`."""
