@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import azure.functions as func
 
+from adapters.telemetry import incident_id, is_tracing, setup_telemetry, span
+from adapters.telemetry.instruments import OVERDUE
 from adapters.wiring import ports
 from endpoints import (
     alertmanager,
@@ -24,6 +27,7 @@ from endpoints import (
     explain,
     first_responder,
     groups,
+    health,
     incidents,
     ingest,
     keys,
@@ -41,14 +45,19 @@ from endpoints import (
     statistics,
 )
 from endpoints.consumer import consumer
+from endpoints.observing import describe_fold, note_folded, note_look, observe_delivery, observed
 from endpoints.pipeline import refuse_the_rest
 from endpoints.reacting import react_to, read_document
+from endpoints.watching import watch
 
 # The platform waits for this file before anything else, and an instance mostly runs one function of it: so each loads
 # what it needs at its first call (tests/functions/test_cold.py).
 if TYPE_CHECKING:
     from domain.groups import Event
     from domain.situations import Situation
+
+# Before any function runs; loads nothing where nobody asked for telemetry.
+setup_telemetry(os.environ)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.ANONYMOUS)
 
@@ -66,6 +75,7 @@ for resource in (
     receivers,
     shadow,
     operations,
+    health,
     keys,
     audit,
     live,
@@ -112,6 +122,7 @@ async def fold_groups(message: func.ServiceBusMessage) -> None:
         await ports().queues.send_events(ports().door.route_anew(events, situation), replacing=events.size)
     else:
         await _fold(events.events, situation)
+        note_folded(events)
 
 
 @app.service_bus_queue_trigger(arg_name="message", queue_name="%TICKS_QUEUE%", connection="SERVICE_BUS")
@@ -136,7 +147,7 @@ async def deliver(message: func.ServiceBusMessage) -> None:
     delivery = decode(Delivery, message.get_body())
     configuration = await ports().configurations.get(delivery.configuration_version)
     integration = configuration.receiver(delivery.notification.receiver).integrations[delivery.integration]
-    outcome = await ports().deliverer.deliver(delivery, integration, configuration.templates)
+    outcome = await observe_delivery(delivery, integration, configuration.templates)
     if isinstance(outcome, Postponed):
         again = replace(delivery, postponed=delivery.postponed + 1)
         await ports().queues.send_deliveries([again], not_before=outcome.until)
@@ -162,7 +173,10 @@ async def look_first(message: func.ServiceBusMessage) -> None:
     from domain.looks import Triage
     from endpoints.looking import look
 
-    if (found := await look(decode(Triage, message.get_body()))) is not None:
+    triage = decode(Triage, message.get_body())
+    incident_id.set(triage.incident)
+    if (found := await look(triage)) is not None:
+        note_look(found)
         await _fold([found], await ports().configurations.gather())
 
 
@@ -176,6 +190,7 @@ async def look_first(message: func.ServiceBusMessage) -> None:
     feed_poll_delay=1000,
 )
 @app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:05")
+@observed("relay_outbox")
 async def relay_outbox(documents: func.DocumentList) -> None:
     """Send what a crash between commit and send left in an outbox; if this raises, the feed shows it again."""
     await react_to(documents, ports().outbox.relay)
@@ -191,6 +206,7 @@ async def relay_outbox(documents: func.DocumentList) -> None:
     feed_poll_delay=1000,
 )
 @app.retry(strategy="fixed_delay", max_retry_count="-1", delay_interval="00:00:05")
+@observed("write_history")
 async def write_history(documents: func.DocumentList) -> None:
     """Tell who listens, and copy entries and incidents to where they are listed; if this raises, they come again."""
     await ports().live.announce(documents)
@@ -207,6 +223,7 @@ async def react_again(message: func.ServiceBusMessage) -> None:
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 * * * * *", run_on_startup=True)
+@observed("sweep")
 async def sweep(timer: func.TimerRequest) -> None:
     """Wake the groups whose due time passed unseen; if this raises, the next minute does it."""
     from domain.changes import CHANGES_KEPT
@@ -242,11 +259,15 @@ async def sweep(timer: func.TimerRequest) -> None:
     await ports().broker.gather_dead()
     if head.heard_at is not None:
         await silencing.log_ended(head.heard_at, now)
+    OVERDUE.show({(): len(overdue)})
+    if is_tracing():
+        await watch()
     if overdue:
         log.warning("%d groups were overdue and are woken", len(overdue))
 
 
 @app.timer_trigger(arg_name="timer", schedule="0 7 * * * *")
+@observed("reconcile")
 async def reconcile(timer: func.TimerRequest) -> None:
     """Compare what Azure Monitor says fired with what arrived; if this raises, the next hour does it."""
     await reconciliation.reconcile()
@@ -261,4 +282,7 @@ async def _fold(events: Sequence[Event], situation: Situation) -> None:
         Transaction(event.group_id, partial(decide, event=event, situation=situation, now=now), event.names)
         for event in events
     ]
-    await ports().outbox.send(await ports().groups.transact(transactions))
+    with span("fold") as fold:
+        outbox = await ports().groups.transact(transactions)
+        describe_fold(fold, events, outbox)
+        await ports().outbox.send(outbox)

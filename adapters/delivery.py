@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from adapters.signing import name_message
+from adapters.telemetry.instruments import BREAKER
 from domain.configuration import Integration, Receiver
 from domain.configuration.bundle import Templates
 from domain.errors import RejectedError, UnavailableError
@@ -129,6 +130,10 @@ class Deliverer:
         try:
             result = await self._deliver(delivery, integration, templates, line)
             self._note_change(line, result)
+            integration_name = f"{integration.kind}[{delivery.integration}]"
+            BREAKER.put(
+                float(line.failures >= self._failures_to_open), delivery.notification.receiver, integration_name
+            )
             return result
         finally:
             if line.is_blank:
@@ -146,7 +151,9 @@ class Deliverer:
                 is_failing = isinstance(result, Outcome) or line.failures >= self._failures_to_open
                 if is_failing and not line.is_failing:
                     line.is_failing = True
-                    log.warning("notifications fail, which is logged once until one arrives: %s", printable(reason))
+                    # The trail has the receiver's own words, which may repeat what it was told.
+                    words = f"{line.name} {line.loggable}" if line.loggable else reason
+                    log.warning("notifications fail, which is logged once until one arrives: %s", printable(words))
 
     async def try_out(self, receiver: Receiver, templates: Templates) -> list[Outcome]:
         """Send a test page through each integration at once, whatever its breaker says, and without a second attempt.
@@ -245,6 +252,7 @@ class Deliverer:
                 return self._after_failure(delivery, line, error, attempts)
             except RejectedError as error:
                 line.note_answer()
+                line.loggable = error.loggable or str(error)
                 return Outcome(False, f"{line.name} {error}", attempts)
             except BaseException:
                 # Cancelled, or a bug: nothing was learned, so the next may probe at once.
@@ -267,6 +275,7 @@ class Deliverer:
 
     def _note_failure(self, line: _Line, error: UnavailableError, *, is_probe: bool, now: datetime) -> None:
         line.last = str(error)
+        line.loggable = error.loggable or str(error)
         is_open = line.failures >= self._failures_to_open
         # Once it is open only probes count; what was under way before says nothing new.
         if is_probe or not is_open:
@@ -332,6 +341,8 @@ class _Line:
         """Before this nothing is attempted."""
         self.last = ""
         """The last failure, in words without secrets."""
+        self.loggable = ""
+        """The last failure or refusal, without the receiver's own words."""
         self.is_failing = False
         """Whether it was logged that notifications fail here."""
 
@@ -347,7 +358,7 @@ class _Line:
     def note_answer(self) -> None:
         self.failures = 0
         self.resumes_at = _LONG_AGO
-        self.last = ""
+        self.last = self.loggable = ""
 
 
 def _name(delivery: Delivery, integration: Integration) -> str:

@@ -241,11 +241,15 @@ def _failure(error: Exception, mask: Mask) -> DomainError:
             answers = "; ".join(f"{one.recipient}: {one.code} {one.message}" for one in error.recipients)
             message = f"the mail server takes no recipient: {mask.hide(answers)}"
             is_passing = any(one.code < 500 for one in error.recipients)
-            return UnavailableError(message) if is_passing else RejectedError(message)
+            refused: DomainError = UnavailableError(message) if is_passing else RejectedError(message)
+            refused.loggable = "the mail server takes no recipient"
+            return refused
         case aiosmtplib.SMTPResponseException():
             what = "refused the log-in" if isinstance(error, aiosmtplib.SMTPAuthenticationError) else "answered"
             message = f"{what}: {mask.hide(f'{error.code} {error.message}')}"
-            return RejectedError(message) if error.code >= 500 else UnavailableError(message)
+            refused = RejectedError(message) if error.code >= 500 else UnavailableError(message)
+            refused.loggable = f"{what}: {error.code}"
+            return refused
         case aiosmtplib.SMTPTimeoutError():
             return UnavailableError(f"the mail server did not answer within {COMMAND_SECONDS:g} s")
         case aiosmtplib.SMTPException() | OSError():

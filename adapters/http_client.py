@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 import aiohttp
 from aiohttp.abc import AbstractResolver
@@ -36,6 +37,7 @@ SUCCESS_BODY_SECONDS = 0.2
 MEANT_BODY_SECONDS = 10.0
 
 _NOT_SET = HttpConfig()
+_STATUSES = frozenset(HTTPStatus)
 _REDIRECTS = (301, 302, 303, 307, 308)
 
 
@@ -52,11 +54,17 @@ class Reply:
 
     def refusal(self, details: str = "") -> RejectedError:
         """The error that says that trying this again does not help."""
-        return RejectedError(self._message(details or self.text))
+        return self._without_words(RejectedError(self._message(details or self.text)))
 
     def unavailable(self, details: str = "", retry_after: timedelta | None = None) -> UnavailableError:
         """The error that says that trying this again may help."""
-        return UnavailableError(self._message(details or self.text), retry_after)
+        return self._without_words(UnavailableError(self._message(details or self.text), retry_after))
+
+    def _without_words[E: DomainError](self, error: E) -> E:
+        # The receiver chooses the status line's words, too.
+        known = HTTPStatus(self.status).phrase if self.status in _STATUSES else ""
+        error.loggable = f"answered {self.status} {known}".rstrip()
+        return error
 
     def _message(self, details: str) -> str:
         shown = self.mask.hide(details)

@@ -28,6 +28,10 @@ class Held:
     size: int
     body: bytes | None
     delivery_count: int = 0
+    trace: str = ""
+    """The `traceparent` of what sent it; known until the process ends."""
+    since: float = 0.0
+    """Since when somebody waits for what it carries, as a time stamp; 0: since it came.  As short-lived."""
 
     def count_failure(self) -> bool:
         """Its handler failed; returns whether that was once too often, so that it is dead."""
@@ -48,7 +52,7 @@ class Lane:
         self._sessions: dict[str, deque[Held]] = {}
         self._free_sessions: deque[str] = deque()
         self._locked: set[str] = set()
-        self._outstanding: dict[int, int] = {}
+        self._outstanding: dict[int, Held] = {}
         self._last = 0
         self._waiting_for: list[tuple[int, asyncio.Future[None]]] = []
         self.arrived = asyncio.Event()
@@ -61,7 +65,7 @@ class Lane:
 
     def put(self, message: Held, now: float) -> None:
         """Hold a new message; it can be taken from its due time on."""
-        self._outstanding[message.number] = message.size
+        self._outstanding[message.number] = message
         self._last = max(self._last, message.number)
         self.size += message.size
         if message.due_at > now:
@@ -102,6 +106,14 @@ class Lane:
     def oldest(self) -> int | None:
         """The number of the oldest message held."""
         return next(iter(self._outstanding), None)
+
+    def waiting_since(self) -> float | None:
+        """Since when the longest waiting message held waits, as a time stamp; a look at each of them, where it must."""
+        if not self._outstanding:
+            return None
+        if self._has_sessions:
+            return next(iter(self._outstanding.values())).enqueued_at
+        return min([message.since or message.enqueued_at for message in self._outstanding.values()])
 
     async def passed(self, timeout_seconds: float) -> bool:
         """Wait until every message held now has been released; False when time ran out first."""

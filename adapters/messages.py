@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from adapters.documents import decode, encode
+from adapters.telemetry import carry
 from domain.groups import GroupEvents, Tick, shard
 from domain.looks import Triage
 from domain.notifications import Delivery
@@ -34,6 +35,10 @@ class OutgoingMessage:
     """How many (alert × group) pairs of the ledger it carries."""
     marks: tuple[Mark, ...] = ()
     """By what a broker that cannot tell whether a message was handled may ask the store; one for each event."""
+    trace: str = ""
+    """The `traceparent` of what sends it.  A local broker forgets it in a crash."""
+    since: float = 0.0
+    """Since when (seconds since 1970) somebody waits for what it carries, if that is not since it is sent."""
 
 
 class Broker(Protocol):
@@ -82,6 +87,10 @@ class Broker(Protocol):
 
     async def count_accepted(self) -> int: ...
 
+    async def count_dead(self) -> Mapping[str, int]: ...
+
+    async def oldest(self, queue: QueueName) -> datetime | None: ...
+
 
 def read_events(body: bytes, message_id: str) -> GroupEvents:
     """The events of a `groups` message; a replayed one counts as from a door of its own, since it comes out of order.
@@ -108,8 +117,11 @@ class MessageQueues:
         self.count_waiting = broker.count_waiting
         self.count_parked = broker.count_parked
         self.count_accepted = broker.count_accepted
+        self.count_dead = broker.count_dead
+        self.oldest = broker.oldest
 
     async def send_events(self, events: Sequence[GroupEvents], *, replacing: int = 0) -> None:
+        trace = carry()
         await self._broker.send(
             "groups",
             [
@@ -118,6 +130,7 @@ class MessageQueues:
                     session=str(shard(message.events[0].group_id)),
                     size=message.size,
                     marks=tuple([(event.group_id, event.door, event.number) for event in message.events]),
+                    trace=trace,
                 )
                 for message in events
             ],
@@ -125,23 +138,37 @@ class MessageQueues:
         )
 
     async def send_ticks(self, ticks: Sequence[Tick]) -> None:
-        await self._broker.send("ticks", [OutgoingMessage(encode(tick), due_at=tick.due_at) for tick in ticks])
+        trace = carry()
+        await self._broker.send(
+            "ticks", [OutgoingMessage(encode(tick), due_at=tick.due_at, trace=trace) for tick in ticks]
+        )
 
     async def send_deliveries(self, deliveries: Sequence[Delivery], not_before: datetime | None = None) -> None:
+        trace = carry()
         await self._broker.send(
             "deliveries",
             [
-                OutgoingMessage(encode(delivery), id=f"{delivery.id}-{delivery.postponed}", due_at=not_before)
+                OutgoingMessage(
+                    encode(delivery),
+                    id=f"{delivery.id}-{delivery.postponed}",
+                    due_at=not_before,
+                    trace=trace,
+                    since=delivery.due_at.timestamp(),
+                )
                 for delivery in deliveries
             ],
         )
 
     async def send_triages(self, triages: Sequence[Triage]) -> None:
+        trace = carry()
         await self._broker.send(
             "triage",
             [
                 OutgoingMessage(
-                    encode(triage), id=f"{triage.incident}-{triage.look}-{triage.postponed}", due_at=triage.due_at
+                    encode(triage),
+                    id=f"{triage.incident}-{triage.look}-{triage.postponed}",
+                    due_at=triage.due_at,
+                    trace=trace,
                 )
                 for triage in triages
             ],

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from adapters.documents import extract_outgoing
+from adapters.telemetry import span
 from domain.errors import RejectedError, UnavailableError
 from domain.groups import GroupEvents, GroupStore, Outgone, Tick
 from domain.looks import Triage
@@ -79,7 +80,9 @@ class Outbox:
             await asyncio.sleep((HANDLER_GRACE - age).total_seconds())
         if await self._groups.has_outbox(group_id, key):
             log.warning("relaying %s of group %s, which a crash left behind", kind, group_id)
-            await self.send([Outgone(group_id, key, outgoing)])
+            # In the trace of the fold that committed it, whichever process relays it.
+            with span("relay", parent=str(document.get("trace", "")), attributes={"tocsin.group.id": group_id}):
+                await self.send([Outgone(group_id, key, outgoing)])
             # Clearing may fail in silence, for the feed is the net below; here nothing else is.
             if await self._groups.has_outbox(group_id, key):
                 raise UnavailableError(f"the outbox of group {group_id} could not be cleared")

@@ -31,10 +31,12 @@ CONNECTIONS = {
     "service_bus": "SERVICE_BUS",
     "web_pubsub_endpoint": "WEB_PUBSUB__endpoint",
     "web_pubsub": "WEB_PUBSUB",
+    "applicationinsights": "APPLICATIONINSIGHTS_CONNECTION_STRING",
+    "otlp_endpoint": "OTEL_EXPORTER_OTLP_ENDPOINT",
     "website_site_name": "WEBSITE_SITE_NAME",
     "website_auth_enabled": "WEBSITE_AUTH_ENABLED",
 }
-"""The settings that the Functions host reads too, with its names for them."""
+"""The settings that the Functions host or an SDK reads too, with their names for them."""
 
 
 def variable_of(field: str) -> str:
@@ -165,6 +167,16 @@ class Settings(BaseModel):
     )
     triage_record: Path | None = Field(
         None, description="A folder for one file of each run of a model, from which it can be run again; for debugging."
+    )
+    telemetry: Literal["auto", "console", "off"] = Field(
+        "auto",
+        description="Where spans and metrics go: to whichever of the next two is set, to standard error, or nowhere.",
+    )
+    applicationinsights: str = Field(
+        "", repr=False, description="The connection string of Application Insights; it comes before OTLP."
+    )
+    otlp_endpoint: str = Field(
+        "", description="Where an OpenTelemetry collector takes OTLP over HTTP: `http://localhost:4318`."
     )
     website_site_name: str = Field("", description="Set by Azure: the app's name.")
     website_auth_enabled: str = Field("", description="Set by Azure: `True` where Easy Auth stands in front.")

@@ -16,6 +16,7 @@ from adapters.wiring import Ports, ports
 from devhost.http import HttpApp, refusal_of
 from devhost.index import Function, index
 from devhost.live_pump import LivePump
+from devhost.metrics_page import MetricsPage
 from devhost.pumps import FeedPump, QueuePump, TimerPump, keep_running
 from devhost.servicebus_pump import ServiceBusPump
 from devhost.sharing import Loop
@@ -70,11 +71,12 @@ async def _serve(
     host: str, port: int, functions: list[Function], home: Ports, when_ready: Callable[[Ports], Any], stop: Stop
 ) -> None:
     loop = Loop()
+    asked = [*functions, MetricsPage().function]
     # Whoever must prove who they are may come by any name; the handlers refuse what other sites have browsers send.
     allowed = None if home.settings.auth else frozenset(f"{name}:{port}" for name in LOOPBACK)
     server = uvicorn.Server(
         uvicorn.Config(
-            HttpApp(functions, loop, allowed, _web_sockets(home, allowed), home.settings.origins),
+            HttpApp(asked, loop, allowed, _web_sockets(home, allowed), home.settings.origins),
             host=host,
             port=port,
             http="httptools",

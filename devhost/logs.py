@@ -11,7 +11,7 @@ from typing import Literal
 from rich.console import Console
 from rich.logging import RichHandler
 
-from endpoints.pipeline import request_id
+from adapters.telemetry import known_of, request_id
 
 type LogFormat = Literal["auto", "text", "json"]
 
@@ -20,7 +20,9 @@ _TALKATIVE = ("uvicorn", "watchfiles", "asyncio")
 
 
 class JsonFormatter(logging.Formatter):
-    """One object a line: `at`, `level`, `logger`, `message`; `request_id` and `exception` where there are any."""
+    """One object a line: `at`, `level`, `logger`, `message`; where there are any, `request_id`, `incident_id`,
+    `trace_id`, `span_id` and `exception`.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
@@ -30,8 +32,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if request := request_id.get():
-            line["request_id"] = request
+        line |= known_of(record)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
         return json.dumps(line, ensure_ascii=False)

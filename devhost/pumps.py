@@ -15,6 +15,7 @@ from azure.functions.servicebus import ServiceBusMessage
 from azure.functions.timer import TimerRequest
 
 from adapters.lanes import Held, Lane
+from adapters.telemetry import TRACEPARENT
 from devhost.index import Function
 from devhost.ncrontab import Schedule
 from devhost.sharing import Loop
@@ -133,6 +134,9 @@ class QueuePump:
 
 def _service_bus_message(message: Held) -> ServiceBusMessage:
     assert message.body is not None
+    properties: dict[str, int | str] = {"size": message.size}
+    if message.trace:
+        properties[TRACEPARENT] = message.trace
     return ServiceBusMessage(
         body=message.body,
         message_id=message.id or str(message.number),
@@ -140,7 +144,7 @@ def _service_bus_message(message: Held) -> ServiceBusMessage:
         sequence_number=message.number,
         delivery_count=message.delivery_count + 1,
         enqueued_time_utc=datetime.fromtimestamp(message.enqueued_at, UTC).replace(tzinfo=None),
-        application_properties={"size": message.size},
+        application_properties=properties,
         user_properties={},
     )
 

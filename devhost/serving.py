@@ -25,6 +25,7 @@ from watchfiles import awatch
 
 from adapters.configuration_files import read_files, read_own
 from adapters.settings import Settings
+from adapters.telemetry import setup_telemetry
 from adapters.wiring import Ports, ports
 from devhost.client import is_loopback
 from devhost.demo import play, refuse_to_disturb
@@ -205,6 +206,8 @@ def start(planned: Plan) -> int:
             planned = _with_settings(planned, data=Path(folder))
         for name, value in planned.settings.model_dump(exclude_none=True).items():
             os.environ[f"TOCSIN_{name.upper()}"] = str(value)
+        # After the log, which it adds to, and before everything that it is told of.
+        setup_telemetry(os.environ)
         return uvloop.run(_run(planned, stop))
 
 

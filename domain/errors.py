@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 class DomainError(Exception):
     """Anything that a rule or a port refuses."""
 
+    loggable: str = ""
+    """The same without what another system said, which may repeat what it was sent; empty where all words are ours."""
+
 
 class RejectedError(DomainError):
     """Never acceptable: answer 4xx (422 where no class below says otherwise), park the message, do not retry."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, Protocol
@@ -102,4 +102,16 @@ class Queues(Protocol):
 
     async def count_accepted(self) -> int:
         """How many (alert × group) pairs were ever sent to `groups`, replays not counted again."""
+        ...
+
+    async def count_dead(self) -> Mapping[str, int]:
+        """How many messages lie among the dead letters, by their queues; those without any are missing."""
+        ...
+
+    async def oldest(self, queue: QueueName) -> datetime | None:
+        """Since when the longest waiting message of this queue waits, one under way included; None where there is none.
+
+        A delivery waits since it was due, however often it was postponed.  For showing: of many messages an adapter
+        may look at the first ones only.
+        """
         ...

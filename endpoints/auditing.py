@@ -58,7 +58,8 @@ async def _append(record: AuditRecord) -> None:
         await ports().audit.append(record)
     except DomainError as error:
         # It is done, and telling the caller otherwise would have it done twice.
-        log.error("the audit log lacks an entry (%s): %r", error, record)
+        what = f"{record.action} of {record.target_id!r} by {record.actor}: {record.outcome}"
+        log.error("the audit log lacks an entry (%s): %s", error, what)
 
 
 def _record(
@@ -158,7 +159,7 @@ async def audit_refusal(request: func.HttpRequest, action: str, error: Exception
     if window.task is None:
         window.task = asyncio.create_task(_close(window))
     # Not for each: whoever guesses must not fill the log either.
-    log.warning("%s from %s was refused (%d)%s", action, address, status, f": {who.name}" if is_known else "")
+    log.warning("%s was refused (%d); the audit log has who asked, and from where", action, status)
     await _append(record)
 
 
@@ -181,7 +182,7 @@ async def fold_refused() -> None:
             changes: dict[str, Any] = {"count": refused.others}
             if name == MANY:
                 changes |= {"address": MANY, "actor": "", "actor_name": "", "action": "", "request_id": ""}
-            log.warning("%d more requests from %s were refused", refused.others, changes.get("address", name))
+            log.warning("%d more requests were refused; the audit log has from where", refused.others)
             await _append(replace(refused.latest, **changes))
 
 

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import azure.functions as func
 from azure.functions.servicebus import ServiceBusMessage
 
+from adapters.telemetry.instruments import PARKED
 from adapters.wiring import ports
 from domain.errors import RejectedError, UnavailableError
+from endpoints.observing import message_span
 
 if TYPE_CHECKING:
     from domain.queues import QueueName
@@ -54,16 +56,17 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
     def wrap(handler: Consumer) -> Consumer:
         @functools.wraps(handler)
         async def run(message: func.ServiceBusMessage) -> None:
-            try:
-                await attempt(message)
-            except UnavailableError as error:
-                await _wait_out(message, error)
-            except Exception:
-                # The host would deliver it again at once, a thousand times in a few seconds.  Meanwhile its lock is
-                # held, so that nothing of the same session overtakes it.
-                failures = (message.delivery_count or 1) - 1
-                await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20), LONGEST_PAUSE_SECONDS))
-                raise
+            with message_span(queue, message):
+                try:
+                    await attempt(message)
+                except UnavailableError as error:
+                    await _wait_out(message, error)
+                except Exception:
+                    # The host would deliver it again at once, a thousand times in a few seconds.  Meanwhile its lock is
+                    # held, so that nothing of the same session overtakes it.
+                    failures = (message.delivery_count or 1) - 1
+                    await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2.0 ** min(failures, 20), LONGEST_PAUSE_SECONDS))
+                    raise
 
         async def attempt(message: func.ServiceBusMessage) -> None:
             opened = message
@@ -90,6 +93,7 @@ def consumer(queue: QueueName) -> Callable[[Consumer], Consumer]:
 
     async def _park(message: func.ServiceBusMessage, error: RejectedError) -> None:
         log.error("a message of queue %s is parked: %s", queue, error)
+        PARKED.count(queue)
         size = (message.application_properties or {}).get(SIZE, 0)
         await ports().queues.park(queue, message.get_body(), str(error), int(size))
 

@@ -72,6 +72,16 @@ REQUESTS: dict[str, tuple[str, Any]] = {
 RESPONSES: dict[str, Any] = {
     "post_silence": {"silenceID": "6e5c9c2a-6b0f-4d7e-9a0b-0d6f5d1c2b3a"},
     "push_configuration": {"version": "2f1c8a9b0d3e4f56"},
+    "show_health": {"status": "ok"},
+    "show_readiness": {
+        "status": "ok",
+        "parts": [
+            {"name": "store", "status": "ok", "detail": ""},
+            {"name": "configuration", "status": "ok", "detail": ""},
+            {"name": "queues", "status": "ok", "detail": ""},
+            {"name": "sweep", "status": "ok", "detail": ""},
+        ],
+    },
     "list_receivers": {"receivers": [{"name": "storage", "integrations": ["webhook[0]"], "ignored": []}]},
     "show_ledger": {
         "accepted": 12,

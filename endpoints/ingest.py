@@ -12,6 +12,7 @@ from adapters.wiring import ports
 from domain.errors import MalformedError
 from domain.principals import Scope
 from domain.quoting import quote
+from endpoints.observing import note_absorbed
 from endpoints.pipeline import endpoint, reply
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ async def admit(alerts: Sequence[Alert], situation: Situation) -> None:
     """
     door = ports().door
     admission = door.admit(alerts, situation)
+    note_absorbed(admission.absorbed)
     if admission.messages:
         await ports().configurations.feed_sources(admission.alerts, situation.configuration)
         await ports().queues.send_events(admission.messages)

@@ -20,6 +20,7 @@ from domain.triage.keeping import Asked, Look
 from domain.triage.pacing import AGAIN_AFTER, MOST_POSTPONED, headline, left_out, mutes_in, next_look
 from domain.triage.questions import Onset, Question, onset_of
 from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
+from endpoints.observing import note_spent
 
 log = logging.getLogger("tocsin.triage")
 
@@ -228,6 +229,7 @@ async def _last_asked_at(question: Question) -> datetime | None:
 
 async def _count(name: str, at: datetime, usage: Usage) -> None:
     if usage != NOTHING_SPENT:
+        note_spent(usage)
         await ports().usage.add_usage(name, at, usage)
 
 

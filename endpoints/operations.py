@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 import azure.functions as func
@@ -12,11 +12,12 @@ from pydantic import Field
 from pydantic_core import to_json
 
 from adapters.wiring import ports
-from domain.errors import UnavailableError, UnreadableError
+from domain.errors import UnreadableError
 from domain.principals import Scope
 from endpoints.conditions import check_match
 from endpoints.cursors import cut, read_cursor, read_moment, write_cursor
 from endpoints.folds import await_folds
+from endpoints.health import check_configuration, check_store, check_sweep
 from endpoints.pipeline import endpoint
 from endpoints.shapes import Page, Shape, read_body, read_query, show
 
@@ -25,12 +26,6 @@ if TYPE_CHECKING:
     from domain.queues import DeadLetter
 
 blueprint = func.Blueprint()  # type: ignore[no-untyped-call]
-
-LONGEST_SILENCE_OF_SWEEP = timedelta(minutes=3)
-"""The sweep writes every minute; one that has not for so long means that nothing is written, or nothing runs."""
-
-NO_GROUP = "0" * 32
-"""Whatever the store says of it, it has answered."""
 
 
 # --- health ---------------------------------------------------------------------------------------------------------
@@ -45,16 +40,9 @@ async def check_healthy(request: func.HttpRequest) -> func.HttpResponse:
 @endpoint(blueprint, "GET", "-/ready", scope=None, answers={200: "text/plain"})
 async def check_ready(request: func.HttpRequest) -> func.HttpResponse:
     """Whether it can take alerts in: the store answers and was lately written to, and a configuration is in force."""
-    from domain.routing import GroupId
-
-    await ports().configurations.gather()
-    await ports().groups.list_entries(GroupId(NO_GROUP), limit=1)
-    head = await ports().policy.get_head()
-    if head.heard_at is None:
-        raise UnavailableError("not listening yet: the sweep has not run")
-    if (silence := ports().clock() - head.heard_at) > LONGEST_SILENCE_OF_SWEEP:
-        minutes = silence // timedelta(minutes=1)
-        raise UnavailableError(f"the sweep, which writes every minute, was last heard of {minutes} minutes ago")
+    await check_configuration()
+    await check_store()
+    await check_sweep()
     return func.HttpResponse("OK", mimetype="text/plain")
 
 

@@ -25,6 +25,7 @@ from endpoints.auditing import audit_refusal, audited
 from endpoints.authentication import acting
 from endpoints.headers import preflight, secure
 from endpoints.limits import check_rate, within_time
+from endpoints.observing import observed_endpoint
 from endpoints.problems import (
     METHOD,
     NOT_ACCEPTABLE,
@@ -258,10 +259,12 @@ def refuse_the_rest(blueprint: func.Blueprint) -> None:
 
 
 async def _refuse_the_rest(request: func.HttpRequest) -> func.HttpResponse:
+    from domain.keys import hide_keys
+
     path = path_of(request)
     allowed = sorted({method for pattern, method in _patterns(len(registry)) if pattern.fullmatch(path)})
     if not allowed:
-        return refuse(request, NOT_FOUND, f"path {path[:200]} was not found")
+        return refuse(request, NOT_FOUND, f"path {hide_keys(path[:200])} was not found")
     if (response := preflight(request, allowed)) is not None:
         return response
     if "webhook-request-origin" in request.headers:
@@ -292,10 +295,7 @@ def _patterns(registered: int) -> list[tuple[re.Pattern[str], str]]:
 def _register(
     blueprint: func.Blueprint, name: str, methods: list[str], path: str, handler: Handler, words: str | None = None
 ) -> None:
-    async def run(request: func.HttpRequest) -> func.HttpResponse:
-        given: str = request.headers.get("x-request-id", "")[:64]
-        identity = given if given and given.isascii() and given.isprintable() else token_hex(16)
-        request_id.set(identity)
+    async def respond(request: func.HttpRequest, identity: str) -> func.HttpResponse:
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the top of every request: each error becomes an answer
@@ -305,6 +305,14 @@ def _register(
             await audit_refusal(request, name, error, response.status_code)
         secure(request, response, identity)
         return response
+
+    observed = observed_endpoint(path, respond)
+
+    async def run(request: func.HttpRequest) -> func.HttpResponse:
+        given: str = request.headers.get("x-request-id", "")[:64]
+        identity = given if given and given.isascii() and given.isprintable() else token_hex(16)
+        request_id.set(identity)
+        return await observed(request, identity)
 
     # The worker reads the name and the signature: one parameter, named as the trigger's argument.
     run.__name__ = name

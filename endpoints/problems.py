@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping, Sequence
-from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import azure.functions as func
 
+from adapters.telemetry import request_id as request_id
 from domain.errors import (
     ConfigurationError,
     ConflictError,
@@ -30,9 +30,6 @@ from domain.errors import (
 log = logging.getLogger("tocsin.http")
 
 RETRY_AFTER_SECONDS = "5"
-
-request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Identifies the HTTP request being handled; on every log line and problem."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -77,6 +78,9 @@ class MemoryLetters:
 
     async def sum_sizes(self, queue: QueueName) -> int:
         return sum(kept.letter.size for kept in self.kept.values() if kept.letter.queue == queue)
+
+    async def count(self) -> Mapping[str, int]:
+        return Counter(kept.letter.queue for kept in self.kept.values())
 
 
 class Tokens:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 
@@ -88,3 +89,7 @@ class CosmosDeadLetters:
             "select value sum(c.size) from c where c.queue = @queue", PART, queue=queue
         )
         return int(sum(size or 0 for size in found))
+
+    async def count(self) -> Mapping[str, int]:
+        found, _ = await self._container.query("select value c.queue from c", PART)
+        return Counter(found)

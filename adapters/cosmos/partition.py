@@ -13,6 +13,7 @@ from adapters.cosmos.client import Item
 from adapters.cosmos.containers import DAY
 from adapters.cosmos.renewals import MOST_CHARACTERS, Renewals, renewal_in
 from adapters.documents import embed, embed_head, extract, kind_of
+from adapters.telemetry import carry
 from domain.alerts import TOMBSTONE_RETENTION
 from domain.groups import Cost, Decision, GroupState, Head, Member, Outgone, Tally
 from domain.inhibition import SourceKey, Sources
@@ -166,10 +167,12 @@ def writes_of(
         entry_at = entry.at.timestamp()
         tally = _added(tally, entry.tally)
     outbox: list[Outgone] = []
+    trace = {"trace": carried} if decision.outbox and (carried := carry()) else {}
     for number, outgoing in enumerate(decision.outbox):
         key = f"{commit}-{number}"
         outbox.append(Outgone(group_id, key, outgoing))
         item = {"id": outbox_id(key), "group": group_id, "type": "outbox", "group_id": group_id, "key": key, "at": at}
+        item |= trace
         writes.append(Write({**item, "kind": kind_of(outgoing), "outgoing": embed(outgoing)}, is_new=True))
     new_head = {
         "id": HEAD,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count, islice
@@ -31,7 +32,10 @@ class MemoryBroker:
         now = self._clock()
         for message in messages:
             if not message.id or self._is_first(queue, message.id, now):
-                self._put(queue, message.session, message.id, stamp(message.due_at), message.size, message.body)
+                due_at = stamp(message.due_at)
+                self._put(
+                    queue, message.session, message.id, due_at, message.size, message.body, message.trace, message.since
+                )
                 self._accepted += message.size
 
     def _is_first(self, queue: str, id: str, now: float) -> bool:
@@ -42,9 +46,20 @@ class MemoryBroker:
         self._sent[queue, id] = now
         return True
 
-    def _put(self, queue: str, session: str | None, id: str, due_at: float, size: int, body: bytes) -> None:
+    def _put(
+        self,
+        queue: str,
+        session: str | None,
+        id: str,
+        due_at: float,
+        size: int,
+        body: bytes,
+        trace: str = "",
+        since: float = 0.0,
+    ) -> None:
         now = self._clock()
-        self.lanes[queue].put(Held(next(self._numbers), queue, session, id, due_at, now, size, body), now)
+        held = Held(next(self._numbers), queue, session, id, due_at, now, size, body, 0, trace, since)
+        self.lanes[queue].put(held, now)
 
     def receive(self, queue: QueueName) -> Held | None:
         """Lock the next message that is due and return it; None when there is none."""
@@ -119,3 +134,10 @@ class MemoryBroker:
 
     async def count_accepted(self) -> int:
         return self._accepted
+
+    async def count_dead(self) -> Mapping[str, int]:
+        return Counter([letter.queue for letter, _ in self._dead.values()])
+
+    async def oldest(self, queue: QueueName) -> datetime | None:
+        since = self.lanes[queue].waiting_since()
+        return None if since is None else datetime.fromtimestamp(since, UTC)

@@ -14,9 +14,10 @@ from adapters.messages import REPLAYED, OutgoingMessage
 from adapters.servicebus.connection import Closable, Connection
 from adapters.servicebus.gathering import DeadLetterQueue
 from adapters.servicebus.marks import Marks
-from adapters.servicebus.peeking import Peeker
+from adapters.servicebus.peeking import SINCE, Peeker
 from adapters.servicebus.sending import Counts, QueueSender
 from adapters.servicebus.store import Causality, CountFolded, DeadLetters, Folded, KeptLetter, Payloads
+from adapters.telemetry import TRACEPARENT
 from domain.errors import NotFoundError
 from domain.queues import DeadLetter, QueueName
 
@@ -58,7 +59,7 @@ class ServiceBusBroker:
         """What this process has sent, for the cost of an alert."""
         self._senders = {queue: QueueSender(queue, connection, self.sent[queue]) for queue in _QUEUES}
         self._dead = [DeadLetterQueue(queue, connection, store.letters, clock) for queue in _QUEUES]
-        self._peeker = Peeker("groups", connection)
+        self._peekers: dict[QueueName, Peeker] = {queue: Peeker(queue, connection) for queue in _QUEUES}
         self._marks = Marks(store.folded)
         self._replaying = asyncio.Lock()
 
@@ -69,7 +70,7 @@ class ServiceBusBroker:
 
     async def close(self) -> None:
         """Send what is waiting to be sent, then close every link."""
-        closing: list[Closable] = [*self._senders.values(), *self._dead, self._peeker]
+        closing: list[Closable] = [*self._senders.values(), *self._dead, *self._peekers.values()]
         await asyncio.gather(*[one.close() for one in closing])
         await self._connection.close()
 
@@ -92,6 +93,10 @@ class ServiceBusBroker:
         properties: dict[str | bytes, Any] = {"size": message.size}
         if reference:
             properties["reference"] = reference
+        if message.trace:
+            properties[TRACEPARENT] = message.trace
+        if message.since:
+            properties[SINCE] = message.since
         # Last, so that whoever receives it can read the long body too.
         if causality := self._store.causality.stamp():
             properties["causality"] = causality
@@ -174,7 +179,7 @@ class ServiceBusBroker:
 
     async def count_waiting(self) -> int:
         """How many pairs wait; at least so many, when there are more than can be looked at in a few seconds."""
-        return await self._peeker.sum_sizes()
+        return await self._peekers["groups"].sum_sizes()
 
     async def count_parked(self) -> int:
         await self.gather_dead()
@@ -190,6 +195,14 @@ class ServiceBusBroker:
             self._store.count_folded(), self.count_waiting(), self.count_parked()
         )
         return folded + waiting + parked
+
+    async def count_dead(self) -> Mapping[str, int]:
+        await self.gather_dead()
+        return await self._store.letters.count()
+
+    async def oldest(self, queue: QueueName) -> datetime | None:
+        """Among the first messages of the queue, which are those that were sent first."""
+        return await self._peekers[queue].oldest()
 
 
 def _check(dead_letter_id: str) -> None:

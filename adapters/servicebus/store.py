@@ -83,3 +83,7 @@ class DeadLetters(Protocol):
     async def sum_sizes(self, queue: QueueName) -> int:
         """How many (alert × group) pairs the letters of this queue carry."""
         ...
+
+    async def count(self) -> Mapping[str, int]:
+        """How many letters there are, by their queues; those without any are missing."""
+        ...

@@ -74,7 +74,7 @@ class SqliteBroker:
             parcel = _Parcel(number)
             for session, id, enqueued_at, size, _ in msgspec.msgpack.decode(document):
                 self._number += 1
-                message = _Kept(self._number, "groups", session, id, 0.0, enqueued_at, size, None, 0, parcel)
+                message = _Kept(self._number, "groups", session, id, 0.0, enqueued_at, size, None, parcel=parcel)
                 parcel.messages.append(message)
                 self.lanes["groups"].put(message, now)
             parcel.left = len(parcel.messages)
@@ -87,14 +87,17 @@ class SqliteBroker:
         now = self._clock()
         for message in messages:
             if not message.id or self._is_first(queue, message.id, now):
-                self._buffer(queue, message.session, message.id, stamp(message.due_at), now, message.size, message.body)
+                kept = self._buffer(
+                    queue, message.session, message.id, stamp(message.due_at), now, message.size, message.body
+                )
+                kept.trace, kept.since = message.trace, message.since
                 self._accepted += message.size
         self._journal.join()
         await self._journal.committed()
 
     def _buffer(
         self, queue: str, session: str | None, id: str, due_at: float, now: float, size: int, body: bytes
-    ) -> None:
+    ) -> _Kept:
         self._number += 1
         message = _Kept(self._number, queue, session, id, due_at, now, size, body)
         if queue == "groups":
@@ -103,6 +106,7 @@ class SqliteBroker:
             message.parcel = self._parcel
             self._parcel.messages.append(message)
         self._sent.append(message)
+        return message
 
     def _is_first(self, queue: str, id: str, now: float) -> bool:
         with self._journal.writing() as db:
@@ -320,6 +324,13 @@ class SqliteBroker:
     async def count_accepted(self) -> int:
         row = self._journal.db.execute("select count from ledger where name = 'accepted'").fetchone()
         return int(row[0]) if row else 0
+
+    async def count_dead(self) -> Mapping[str, int]:
+        return dict(self._journal.db.execute("select queue, count(*) from dead_letters group by queue").fetchall())
+
+    async def oldest(self, queue: QueueName) -> datetime | None:
+        since = self.lanes[queue].waiting_since()
+        return None if since is None else datetime.fromtimestamp(since, UTC)
 
 
 def _dead_letter(row: tuple[int, str, str, str, float, int, int, bytes]) -> DeadLetter:

@@ -213,6 +213,7 @@ ELSEWHERE: set[Promised] = {
     # tests/endpoints/test_enqueue.py: with `--auth`, or beyond what may be sent
     *((name, status) for name in ("enqueue_event", "enqueue_change") for status in (401, 403, 413, 429)),
     ("receive_from_source", 200),  # tests/endpoints/test_handshake.py: Event Grid's validation
+    ("show_readiness", 503),  # tests/endpoints/test_health.py: with a part that is ill
 }
 
 
@@ -279,9 +280,11 @@ async def test_whatever_the_document_promises_occurs(open_home: Path, receiver: 
 
 async def _health_and_configuration(tell: Story, file: Path, url: str) -> None:
     await tell(200, "check_healthy")
+    await tell(200, "show_health")
     assert (await ask("check_ready")).status in (200, 503)
     await ports().policy.heard(ports().clock(), resumed=True)
     await tell(200, "check_ready")
+    await tell(200, "show_readiness")
     await tell(302, "show_home")
     yaml = {"content-type": "application/yaml"}
     text = CONFIGURATION.format(url=url).encode()

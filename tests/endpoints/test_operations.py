@@ -13,7 +13,7 @@ import pytest_asyncio
 from adapters.settings import Settings
 from adapters.wiring import Ports, wire
 from domain.errors import UnavailableError
-from endpoints import operations
+from endpoints import health, operations
 from tests.e2e.receiver import Receiver
 from tests.serving import Serving, eventually
 
@@ -76,7 +76,8 @@ def clock() -> Clock:
 async def home(tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Ports]:
     """What the handlers ask in this process, at a time of the test's own."""
     home = wire(Settings.read({"TOCSIN_DATA": str(tmp_path)}), clock)
-    monkeypatch.setattr(operations, "ports", lambda: home)
+    for module in (operations, health):
+        monkeypatch.setattr(module, "ports", lambda: home)
     yield home
     await home.close()
 

@@ -35,6 +35,8 @@ OPEN = {
     # Whoever watches Tocsin is no user of it.
     "check_healthy",
     "check_ready",
+    "show_health",
+    "show_readiness",
     # The same for every Tocsin of a version; nothing of this one is in them.
     "explain_problem",
     "show_asset",

@@ -25,6 +25,8 @@ SDKS = {
     "cryptography",
     "msal",
     "openai",
+    "opentelemetry",
+    "prometheus_client",
     "requests",
     "aiohttp",
     "aiosmtplib",

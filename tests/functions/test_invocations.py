@@ -282,6 +282,8 @@ WEBHOOK = {
 REQUESTS = {
     "check_healthy": Asked("GET", "-/healthy"),
     "check_ready": Asked("GET", "-/ready"),
+    "show_health": Asked("GET", "health"),
+    "show_readiness": Asked("GET", "health/ready"),
     "expire_silence": Asked("DELETE", "api/v2/silence/" + NOBODY, 404, {"id": NOBODY}),
     "explain_alert": Asked("GET", f"api/v1/alerts/{FINGERPRINT}/explain", 404, {"fingerprint": FINGERPRINT}),
     "explain_alert_page": Asked("GET", f"alerts/{FINGERPRINT}", 404, {"fingerprint": FINGERPRINT}),

@@ -1,0 +1,1 @@
+"""The dashboard and the rules for watching Tocsin itself."""
