@@ -20,6 +20,8 @@ resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
 var telemetry = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: insights.properties.ConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
+  // Without it the host's span for a request and the app's are two traces.
+  PYTHON_ENABLE_OPENTELEMETRY: 'true'
 }
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {

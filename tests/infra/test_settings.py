@@ -18,6 +18,8 @@ NOT_SET = {
     "TOCSIN_DURABILITY": "of the SQLite file",
     "TOCSIN_RETENTION_ENTRIES_DAYS": "of the SQLite file; items on Azure end by themselves",
     "TOCSIN_RETENTION_INCIDENTS_DAYS": "as above",
+    "TOCSIN_TELEMETRY": "for a console; Application Insights is set",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "for another collector than Application Insights",
     "TOCSIN_MOST_WAITING": "of a queue in memory",
     "TOCSIN_ENTRA_AUTHORITY": "another one only on one machine, for tests",
     "TOCSIN_MODEL_KEY": "the identity asks; one elsewhere is a reference in `tuning`",
@@ -38,6 +40,7 @@ HOST = {
     "AzureWebJobsStorage__credential",
     "COSMOS__clientId",
     "COSMOS__credential",
+    "PYTHON_ENABLE_OPENTELEMETRY",
     "SERVICE_BUS__clientId",
     "SERVICE_BUS__credential",
 }
@@ -56,6 +59,7 @@ NEVER_ON_FLEX = {
 """Flex Consumption refuses a deployment with these, or does not heed them."""
 
 DIFFERENT = {
+    "applicationinsights",
     "home",
     "auth",
     "key_pepper",
