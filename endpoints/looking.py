@@ -65,10 +65,10 @@ async def look(triage: Triage) -> Found | None:
         finding = await _ask(question, allowance, triage)
         if finding is None:
             return None
+        await _count(f"{incident.id}-{triage.look}", now, finding.usage)
         if await _says_nothing_new(incident, finding):
             await _ask_again(triage, now)
             return None
-        await _count(f"{incident.id}-{triage.look}", now, finding.usage)
         known = await ports().findings.keep_look(
             Look(incident.id, triage.look, now, finding, allowance.reason, len(question.onsets))
         )
