@@ -52,6 +52,8 @@ class Home:
     usage: UsageStore
     broker: Broker
     backlog: Callable[[], int]
+    trouble: Callable[[], str]
+    """Why nothing can be written at present, as far as this process knows without asking; empty where it can."""
     project: Project
     live: Callable[[], tuple[Source, ReceiverOf]]
     """What the live log is read from, and who knows the receiver of a group; made when first asked for."""
@@ -109,6 +111,7 @@ def _sqlite(settings: Settings, clock: Clock, _: Identity) -> Home:
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
+        trouble=lambda: journal.trouble,
         project=_needs_no_projection,
         live=live,
         close=close,
@@ -163,6 +166,7 @@ def _memory(settings: Settings, clock: Clock, _: Identity) -> Home:
         statistics=groups.statistics,
         broker=broker,
         backlog=lambda: len(broker.lanes["groups"]),
+        trouble=lambda: "",
         project=_needs_no_projection,
         live=live,
         close=close,
@@ -249,6 +253,7 @@ def _azure(settings: Settings, clock: Clock, identity: Identity) -> Home:
         statistics=statistics,
         broker=broker,
         backlog=lambda: 0,
+        trouble=lambda: "",
         project=project,
         live=live,
         close=close,

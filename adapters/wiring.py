@@ -96,6 +96,8 @@ class Ports:
     broker: Broker
     backlog: Callable[[], int]
     """How many messages with alerts wait in this process's memory; 0 where the queue is another's."""
+    trouble: Callable[[], str]
+    """Why nothing can be written at present; empty where it can, or where only asking would tell."""
     project: Project
     live: Live
     prepare: Callable[[], None]
@@ -222,6 +224,7 @@ def wire(settings: Settings, clock: Clock = utc_now) -> Ports:
         first_responder=first_responder,
         broker=home.broker,
         backlog=home.backlog,
+        trouble=home.trouble,
         project=home.project,
         live=live,
         prepare=prepare,

@@ -76,8 +76,11 @@ async def show_readiness(request: func.HttpRequest) -> func.HttpResponse:
 
 
 async def check_store() -> None:
-    """Raises UnavailableError when the store does not answer."""
+    """Raises UnavailableError when the store does not answer, or refused what was last written."""
     from domain.routing import GroupId
+
+    if trouble := ports().trouble():
+        raise SilentError(f"cannot be written: {trouble}")
 
     await ports().groups.list_entries(GroupId(NO_GROUP), limit=1)
 

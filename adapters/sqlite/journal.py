@@ -152,6 +152,9 @@ class Journal:
         self.is_closed = False
         self._checkpointer = Checkpointer(self.db, path)
         self._participants: list[Participant] = []
+        self.trouble = ""
+        """Why the last commit failed, such as a full disk; empty once something was written."""
+        self._changes = 0
         self._waiters: list[asyncio.Future[None]] | None = None
 
     def add(self, participant: Participant) -> None:
@@ -235,6 +238,11 @@ class Journal:
             if not isinstance(error, sqlite3.Error):
                 raise
             return
+        # An empty one says nothing of whether anything can be written.
+        if self.trouble and self.db.total_changes != self._changes:
+            log.warning("the store can be written again")
+            self.trouble = ""
+        self._changes = self.db.total_changes
         waiters, self._waiters = self._waiters, None
         for participant in self._participants:
             participant.done()
@@ -243,6 +251,9 @@ class Journal:
                 waiter.set_result(None)
 
     def _abort(self, error: Exception) -> None:
+        if not self.trouble:
+            log.error("nothing can be written, so alerts are refused (503) until it can: %s", error)
+        self.trouble = str(error)
         waiters, self._waiters = self._waiters, None
         # SQLite may have rolled back by itself; where not even that works, the next `begin` fails too.
         with contextlib.suppress(sqlite3.Error):

@@ -382,6 +382,26 @@ class TestFailures:
             assert [len(home.broker.lanes[name]) for name in ("groups", "ticks", "deliveries")] == [1, 1, 1]
             assert await home.policy.get_head() == PolicyHead("v1", 1)
 
+    async def test_what_keeps_it_from_writing_is_known_until_it_writes(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with opened(tmp_path) as home:
+            assert home.journal.trouble == ""
+            with broken(tmp_path, "configurations"):
+                for _ in range(2):
+                    with pytest.raises(UnavailableError):
+                        await home.policy.activate("v1", "text", NOON)
+                assert home.journal.trouble == "broken"
+                await home.policy.get_head()
+                assert home.journal.trouble == "broken"
+            await home.policy.activate("v1", "text", NOON)
+            assert home.journal.trouble == ""
+        said = [record.getMessage() for record in caplog.records if record.name == "tocsin.sqlite"]
+        assert said == [
+            "nothing can be written, so alerts are refused (503) until it can: broken",
+            "the store can be written again",
+        ]
+
     async def test_a_full_disk_is_waited_out(self, tmp_path: Path) -> None:
         big = member(alert(annotations={"text": "x" * 100_000}))
         async with opened(tmp_path) as home:

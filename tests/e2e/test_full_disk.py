@@ -81,6 +81,11 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, fill: Fill) -> None:
                 assert "disk" in refused.text
                 for path in ("/-/healthy", "/incidents", "/api/v1/incidents", "/api/v2/alerts", "/api/v1/ledger"):
                     assert tocsin.get(path).status == 200, path
+                ready = tocsin.get("/health/ready")
+                assert ready.status == 503
+                assert "store: cannot be written" in " ".join(
+                    f"{part['name']}: {part['detail']}" for part in ready.json()["parts"]
+                )
                 make_room()
                 acknowledged = [len(sender.acknowledged) for sender in senders]
                 eventually(
@@ -91,6 +96,7 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, fill: Fill) -> None:
                     "acknowledgements, now that there is room",
                     seconds=30,
                 )
+            eventually(lambda: tocsin.get("/health/ready").status == 200, "the store to be well", seconds=30)
             wait_until_settled(tocsin, receiver.pages, senders, SETTLE_SECONDS)
             ledger = tocsin.get("/api/v1/ledger").json()
             assert ledger["balanced"], ledger
