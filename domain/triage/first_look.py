@@ -181,12 +181,18 @@ def _mutes(notes: Notes) -> Iterable[Claim]:
 # --- where it comes from ----------------------------------------------------------------------------------------------
 
 
+def _is_anybodys(notes: Notes) -> bool:
+    """Whether any alert says whose it is, and not only what it is called."""
+    names = notes.question.rules.service_labels
+    return any(onset.alert.labels.get(name) for onset in notes.onsets for name in names)
+
+
 def _causes(notes: Notes) -> tuple[Cause, ...]:
     """The first candidates of the ranking, with what each would explain."""
     ranking = rank(notes.question)
     candidates = ranking[:MOST_CAUSES]
-    if not candidates:
-        return ()
+    if not candidates or (len(ranking) == 1 and not _is_anybodys(notes)):
+        return ()  # that a rule fires because of itself tells nobody anything
     own = [_candidate_line(candidate, notes) for candidate in candidates]
     calls = [
         f"{caller} calls {candidate.service}"
