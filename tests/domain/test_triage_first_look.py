@@ -271,3 +271,11 @@ def test_a_large_incident_is_looked_at_in_time() -> None:
     found = first_look(question(*onsets, calls=calls, now=NOON + timedelta(hours=2)))
     assert found.causes[0].service == "s49"
     assert found.struck == 0
+
+
+def test_that_a_rule_fires_because_of_itself_is_no_cause() -> None:
+    assert first_look(question(onset("ReplicaLag"))).causes == ()
+    assert [one.service for one in first_look(question(onset("ReplicaLag", service="db"))).causes] == ["db"]
+    # Of several rules one may be the reason of the others.
+    several = first_look(question(onset("ReplicaLag"), onset("SlowQueries", after=MINUTE)))
+    assert [one.service for one in several.causes][:1] == ["ReplicaLag"]
