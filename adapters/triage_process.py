@@ -7,6 +7,7 @@ the same triager that the settings choose for one process, and reads nothing but
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import pickle
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tocsin.triage")
 
 IDLE_SECONDS = 600.0
-END_SECONDS = 0.5
 NICENESS = 10
 """Folds and pages come first, where processors are scarce."""
 
@@ -149,14 +149,10 @@ class TriageProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None
-        process.stdin.close()
-        try:
-            async with asyncio.timeout(END_SECONDS):
-                await process.wait()
-        except TimeoutError:
+        # It has nothing to lose, and a stop waits for nobody who looks.
+        with contextlib.suppress(ProcessLookupError):
             process.kill()
-            await process.wait()
+        await process.wait()
         if self._reader is not None:
             await self._reader
 

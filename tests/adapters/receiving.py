@@ -104,6 +104,7 @@ async def receiving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncI
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        server.abort_clients()
         await server.wait_closed()
 
 

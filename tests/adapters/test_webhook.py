@@ -770,7 +770,11 @@ async def test_a_proxy_tunnels_tls_under_the_server_s_name(
         )
         far_reader, far_writer = await asyncio.open_connection(*line.split()[1].split(":"))
         writer.write(b"HTTP/1.1 200 Connected\r\n\r\n")
-        await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+        try:
+            await asyncio.gather(copy(reader, far_writer), copy(far_reader, writer))
+        finally:  # however either end went away
+            far_writer.transport.abort()
+            writer.transport.abort()
 
     async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
         while chunk := await source.read(65536):
@@ -785,6 +789,7 @@ async def test_a_proxy_tunnels_tls_under_the_server_s_name(
         assert await notifier.notify(hook(receiver.url, http), notification()) == "200 OK"
         await client.close()
     proxy.close()
+    proxy.abort_clients()
     await proxy.wait_closed()
     (connect,) = tunnels
     assert connect.line == f"CONNECT {receiver.url.removeprefix('https://')} HTTP/1.1"

