@@ -16,8 +16,7 @@ from tests.serving import Serving, eventually
 LEASE_SECONDS = {"sqlite": 3.0, "azure": 8.0}
 """On Azure a start takes three seconds, in which it listens already but does not answer."""
 STOP_SECONDS = 5.0
-"""Half of what a stop waits for at most: who hangs until he is given up is seen, a busy machine is not."""
-"""How long a stop may take on a busy machine, when no receiver keeps it waiting."""
+"""How long a stop may take on a busy machine, when no receiver keeps it waiting: half of what it waits for at most."""
 
 CONFIGURATION = """\
 route:
