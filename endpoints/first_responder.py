@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import azure.functions as func
@@ -111,13 +112,14 @@ async def draft_about_incident(request: func.HttpRequest) -> func.HttpResponse:
 
     kind = read_query(DraftQuery, request).kind
     incident = await ports().groups.get_incident(request.route_params["id"])
-    question = await gather(incident, ports().clock())
+    entries = await ports().groups.list_entries(incident.group_id, incident=incident.id, limit=10_000)
+    # Of an incident that is over only what was reported tells whom it concerned.
+    question = replace(await gather(incident, ports().clock()), entries=entries)
     look = await latest_look(incident)
     finding = look.finding if look else None
     if kind == "update":
         text = stakeholder_update(question, finding)
     else:
-        entries = await ports().groups.list_entries(incident.group_id, incident=incident.id, limit=10_000)
         versions = {entry.configuration_version for entry in entries}
         called = {version: await integration_names(version, incident.receiver) for version in versions}
         text = postmortem(question, finding, entries, called=called, is_shadow=ports().settings.shadow)

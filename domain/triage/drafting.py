@@ -244,7 +244,7 @@ def _evidence(account: Account) -> Iterator[str]:
         evidence = account.evidence[citation.evidence]
         yield f"{number}. “{plain(citation.quote)}”, {code(evidence.tool)} ({evidence.kind})"
     if len(account.cited) > MOST_QUOTES:
-        yield f"\n… and {len(account.cited) - MOST_QUOTES} more, in the finding itaccount."
+        yield f"\n… and {len(account.cited) - MOST_QUOTES} more, in the finding itself."
 
 
 def _questions(account: Account) -> Iterator[str]:

@@ -121,15 +121,15 @@ class Tocsin:
         await function.call(**{function.argument: message(encode(triage))})
 
     async def ask(self, function: str, incident: Incident, body: Any = None) -> Any:
-        return json.loads(await self._ask(function, incident, b"" if body is None else json.dumps(body).encode()))
+        return json.loads(await self.answer(function, incident, b"" if body is None else json.dumps(body).encode()))
 
     async def show(self, incident: Incident) -> Any:
         return await self.ask("show_incident", incident)
 
     async def page(self, incident: Incident) -> str:
-        return (await self._ask("show_incident_page", incident)).decode()
+        return (await self.answer("show_incident_page", incident)).decode()
 
-    async def _ask(self, function: str, incident: Incident, body: bytes = b"") -> bytes:
+    async def answer(self, function: str, incident: Incident, body: bytes = b"") -> bytes:
         request = func.HttpRequest(
             method="POST" if body else "GET",
             url=f"http://localhost:7071/api/v1/incidents/{incident.id}",
@@ -438,3 +438,13 @@ async def test_each_claim_of_an_answer_is_told_to_those_who_listen(
     incident = await tocsin.fire(service="db")
     answer = await tocsin.ask("ask_about_incident", incident, {"question": "what of db?"})
     assert said == [("answered", claim["text"]) for claim in answer["claims"]]
+
+
+async def test_an_update_about_what_is_over_says_whom_it_concerned(tocsin: Tocsin) -> None:
+    incident = await tocsin.fire(service="db", severity="critical")
+    await tocsin.look()
+    await tocsin.end(service="db", severity="critical")
+    tocsin.clock.advance(HOUR)
+    text = (await tocsin.answer("draft_about_incident", incident)).decode()
+    assert text.startswith("# DiskFull: update")
+    assert "- **Affected:** db" in text
