@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from domain.changes import Change, ChangeStore
+from domain.changes import MOST_AHEAD, Change, ChangeStore
 from domain.groups import GroupStore, Incident
 from domain.routing import GroupId
 from domain.statistics import StatisticsStore, day_of
@@ -17,7 +17,7 @@ REFRESHED = timedelta(seconds=30)
 """What opened or ended since may be missing."""
 
 CHANGES_REFRESHED = timedelta(seconds=10)
-CHANGES_WITHIN = timedelta(hours=24)
+CHANGES_READ = timedelta(days=2)
 MOST_CHANGES = 500
 
 READ_ANEW = timedelta(minutes=15)
@@ -43,12 +43,13 @@ class IncidentHistory:
         self._clock = clock
         self._past: tuple[Past, ...] = ()
         self._notes: dict[str, tuple[str, ...]] = {}
-        self._usual: Mapping[str, float] = {}
+        self.usual: Mapping[str, float] = {}
+        """How often a day alerts of each rule began to fire in the last week, as `past` read it last."""
         self._read_at: datetime | None = None
         self._refreshed_at: datetime | None = None
         self._lock = asyncio.Lock()
 
-    async def past(self, group_id: GroupId | None = None) -> Sequence[Past]:
+    async def past(self, group_id: GroupId) -> Sequence[Past]:
         """The latest incidents, the newest first; the same object as long as nothing was read anew.
 
         Of this group the last incident that is over has its notes.
@@ -68,7 +69,7 @@ class IncidentHistory:
             return self._past
 
     async def changes(self, since: datetime) -> Sequence[Change]:
-        """The changes from then on, for a day at most; the latest first, and what came just now may be missing.
+        """The changes from then on, of the last two days; the latest first, and what came just now may be missing.
 
         Raises:
             UnavailableError: The store did not answer.
@@ -76,16 +77,9 @@ class IncidentHistory:
         now = self._clock()
         async with self._lock:
             if self._changes_at is None or now - self._changes_at > CHANGES_REFRESHED:
-                self._changes = await self._store.list_changes(
-                    now - 2 * CHANGES_WITHIN, now + timedelta(days=1), limit=MOST_CHANGES
-                )
+                self._changes = await self._store.list_changes(now - CHANGES_READ, now + MOST_AHEAD, limit=MOST_CHANGES)
                 self._changes_at = now
         return [change for change in self._changes if change.at >= since]
-
-    async def usual(self, rule: str) -> float:
-        """How often a day alerts of this rule began to fire in the last week; 0 also where nothing is known."""
-        await self.past()
-        return self._usual.get(rule, 0.0)
 
     async def _refresh(self, now: datetime) -> None:
         is_anew = self._read_at is None or now - self._read_at > READ_ANEW
@@ -102,7 +96,7 @@ class IncidentHistory:
         older = [] if is_anew else [one for one in self._past if one.incident.id not in newest]
         past = [Past(incident, notes=self._notes.get(incident.id, ())) for incident in found] + older
         if is_anew:
-            self._usual = await self._read_usual(now)
+            self.usual = await self._read_usual(now)
             self._notes = {id: notes for id, notes in self._notes.items() if id in newest}
             self._read_at = now
         if tuple(past[:HISTORY_SEARCHED]) != self._past:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -18,8 +18,8 @@ from domain.triage.first_look import first_look
 from domain.triage.judging import judge, judge_reply
 from domain.triage.keeping import Asked, Look
 from domain.triage.pacing import AGAIN_AFTER, MOST_POSTPONED, headline, left_out, mutes_in, next_look
-from domain.triage.questions import Onset, Question, onset_of
-from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage
+from domain.triage.questions import Question, onset_of
+from domain.triage.spending import NO_MODEL, NOTHING_SPENT, Allowance, Usage, hour_of
 from endpoints.observing import note_spent
 
 log = logging.getLogger("tocsin.triage")
@@ -73,8 +73,7 @@ async def look(triage: Triage) -> Found | None:
             Look(incident.id, triage.look, now, finding, allowance.reason, len(question.onsets))
         )
     await _ask_again(triage, now)
-    text = headline(known.finding, replace(NO_MODEL, reason=known.reason))
-    return _found(triage, known.at, known.finding.made_by, text)
+    return _found(triage, known.at, known.finding.made_by, headline(known.finding, known.reason))
 
 
 async def reply_to(incident: Incident, words: str, actor: str, id: str) -> AsyncGenerator[Reply]:
@@ -109,18 +108,18 @@ async def gather(incident: Incident, now: datetime) -> Question:
     entries = [replace(entry, reported=None) for entry in entries]
     members = [member for _, member in await groups.list_members([incident.group_id])]
     members.sort(key=lambda member: (not member.is_firing, member.alert.starts_at, member.alert.fingerprint))
-    onsets: list[Onset] = []
-    for member in members[:MOST_ONSETS]:
-        usual = await history.usual(member.alert.labels.get("alertname", ""))
-        onsets.append(onset_of(member, usual))
-    del members
+    past = await history.past(incident.group_id)
+    onsets = [
+        onset_of(member, history.usual.get(member.alert.labels.get("alertname", ""), 0.0))
+        for member in members[:MOST_ONSETS]
+    ]
     changes = await history.changes(incident.opened_at - CHANGES_WITHIN)
     return Question(
         incident=incident,
         now=now,
         onsets=tuple(onsets),
         entries=entries,
-        history=await history.past(incident.group_id),
+        history=past,
         changes=tuple(changes[:MOST_CHANGES]),
         mutes=mutes_in(entries),
         rules=ports().configurations.own.triage,
@@ -129,7 +128,7 @@ async def gather(incident: Incident, now: datetime) -> Question:
 
 async def _ask(question: Question, allowance: Allowance, triage: Triage) -> Finding | None:
     """What was found, judged; None where the incident was over first, or the look is put off."""
-    task = asyncio.ensure_future(ports().first_responder.triager.triage(question, allowance))
+    task = asyncio.create_task(ports().first_responder.triager.triage(question, allowance))
     try:
         while not (await asyncio.wait({task}, timeout=OVER_SECONDS))[0]:
             incident = await ports().groups.get_incident(question.incident.id)
@@ -165,12 +164,11 @@ async def _allowance(question: Question, triage: Triage | None) -> Allowance:
     if triage is not None and triage.look == 1:
         return Allowance(False, f"rules look first; whether a model is asked is seen in {AGAIN_AFTER[0].seconds} s")
     incident, now = question.incident, question.now
-    looks = [known async for known in _models_looks(incident)]
-    last_alerts = looks[-1].alerts if looks else -1
-    if triage is not None and last_alerts == len(question.onsets):
+    looks = await _models_looks(incident)
+    if triage is not None and looks and looks[-1].alerts == len(question.onsets):
         return Allowance(False, "a model has looked, and no alert has come since")
     hours = await ports().usage.list_usage(now.replace(hour=0, minute=0, second=0, microsecond=0))
-    this_hour = hours.get(now.replace(minute=0, second=0, microsecond=0), NOTHING_SPENT)
+    this_hour = hours.get(hour_of(now), NOTHING_SPENT)
     if triage is None:
         asked_about, last_asked_at, waiting = _worth_asking(question), None, 0
     else:
@@ -179,7 +177,7 @@ async def _allowance(question: Question, triage: Triage | None) -> Allowance:
     return allow(
         asked_about,
         asked_about.rules,
-        await spent_on(incident),
+        await _spent(incident, looks),
         this_hour,
         sum(hours.values(), NOTHING_SPENT),
         last_asked_at,
@@ -195,16 +193,18 @@ async def spent_on(incident: Incident) -> Usage:
     Raises:
         UnavailableError: The store did not answer.
     """
-    looks = [known.finding.usage async for known in _models_looks(incident)]
-    asked = [one.reply.usage for one in await ports().findings.list_asked(incident.id, limit=MOST_ASKED)]
-    return sum([*looks, *asked], NOTHING_SPENT)
+    return await _spent(incident, await _models_looks(incident))
 
 
-async def _models_looks(incident: Incident) -> AsyncGenerator[Look]:
-    for number in range(1, incident.looks + 1):
-        known = await ports().findings.get_look(incident.id, number)
-        if known is not None and known.finding.usage != NOTHING_SPENT:
-            yield known
+async def _spent(incident: Incident, looks: Sequence[Look]) -> Usage:
+    asked = await ports().findings.list_asked(incident.id, limit=MOST_ASKED)
+    return sum([*(known.finding.usage for known in looks), *(one.reply.usage for one in asked)], NOTHING_SPENT)
+
+
+async def _models_looks(incident: Incident) -> Sequence[Look]:
+    """Those for which a model was asked, in their order."""
+    kept = [await ports().findings.get_look(incident.id, number) for number in range(1, incident.looks + 1)]
+    return [known for known in kept if known is not None and known.finding.usage != NOTHING_SPENT]
 
 
 def _worth_asking(question: Question) -> Question:

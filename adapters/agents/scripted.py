@@ -81,7 +81,7 @@ class _Scripted(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], ChatTele
             response_id="scripted",
             model=self.model,
             usage_details=_usage(turn),
-            finish_reason=turn.finish_reason or None,  # type: ignore[arg-type]
+            finish_reason=turn.finish_reason or None,  # type: ignore[arg-type]  # a script may say what no service does
         )
 
     async def _stream(self, turn: Turn) -> AsyncIterable[ChatResponseUpdate]:
@@ -101,7 +101,7 @@ class _Scripted(FunctionInvocationLayer[Any], ChatMiddlewareLayer[Any], ChatTele
             yield ChatResponseUpdate(
                 role="assistant",
                 contents=[Content.from_usage(usage)] if usage else [],
-                finish_reason=turn.finish_reason,  # type: ignore[arg-type]
+                finish_reason=turn.finish_reason,  # type: ignore[arg-type]  # as above
                 message_id="m",
                 response_id="scripted",
             )

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import msgspec
 
@@ -143,11 +143,16 @@ def _part_of(name: str, file: Path) -> Part:
         return Part(name, opened.tell(), digest)
 
 
+def _new_archive(raw: BinaryIO, *, is_zipped: bool) -> tarfile.TarFile:
+    if is_zipped:
+        # The level is the quickest: documents shrink to a fifth by it already.
+        return tarfile.open(fileobj=raw, mode="w:gz", compresslevel=1)
+    return tarfile.open(fileobj=raw, mode="w")
+
+
 def _write_archive(file: Path, manifest: Manifest, sources: Mapping[str, Path]) -> None:
     with os.fdopen(open_own(file), "wb") as raw:
-        # The level is the quickest: documents shrink to a fifth by it already.
-        mode = {"compresslevel": 1} if file.suffix in (".gz", ".tgz") else {}
-        with tarfile.open(fileobj=raw, mode="w:gz" if mode else "w", **mode) as tar:  # type: ignore[call-overload]
+        with _new_archive(raw, is_zipped=file.suffix in (".gz", ".tgz")) as tar:
             text = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
             tar.addfile(_header(MANIFEST, len(text), manifest.made_at), io.BytesIO(text))
             for part in manifest.parts:

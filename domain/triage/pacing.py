@@ -10,7 +10,6 @@ from domain.groups import LogEntry, ReasonCode
 from domain.lifecycle import severity_rank
 from domain.triage.findings import Confidence, Finding
 from domain.triage.questions import Mute
-from domain.triage.spending import Allowance
 from domain.triage.text import clean
 
 AGAIN_AFTER = (timedelta(seconds=15), timedelta(seconds=105), timedelta(minutes=3))
@@ -60,7 +59,7 @@ def left_out(severity: str, late: timedelta, look: int = 1) -> str:
     )
 
 
-def headline(finding: Finding, allowance: Allowance) -> str:
+def headline(finding: Finding, reason: str) -> str:
     """A finding in a sentence, for the trail; why a model was or was not asked stands in it."""
     if finding.causes:
         cause = finding.causes[0]
@@ -73,7 +72,7 @@ def headline(finding: Finding, allowance: Allowance) -> str:
         found = "nothing that could be said with evidence"
     suspect = finding.suspected_change
     change = f"; suspected: {clean(suspect.claim.text, LONGEST_CHANGE).rstrip('.')}" if suspect else ""
-    why = finding.fallback or allowance.reason
+    why = finding.fallback or reason
     return f"{found}{change}; {why}" if why else f"{found}{change}"
 
 
