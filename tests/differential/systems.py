@@ -8,11 +8,12 @@ import socket
 import subprocess
 import time
 from dataclasses import dataclass, field
-from http.client import HTTPConnection, HTTPException
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Protocol
 
 from tests.differential.recording import EXTERNAL_URL
+from tests.prometheus import is_ready
 from tests.serving import Serving, end_home
 
 READY_SECONDS = 30.0
@@ -74,7 +75,7 @@ class Alertmanager:
                 stderr=log,
             )
         deadline = time.monotonic() + READY_SECONDS
-        while not self._is_ready():
+        while not is_ready(self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 output = (self.folder / "log").read_text(errors="replace")[-2000:]
                 self.stop()
@@ -106,16 +107,6 @@ class Alertmanager:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-
-    def _is_ready(self) -> bool:
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=5)
-        try:
-            connection.request("GET", "/-/ready")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
 
 
 @dataclass

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -17,6 +15,7 @@ from typing import Self
 import pytest
 
 from tests.e2e.receiver import Receiver
+from tests.prometheus import running
 from tests.serving import Serving, eventually
 
 CONFIGURATION = """\
@@ -98,30 +97,10 @@ def prometheus(program: Path, folder: Path, tocsin: Serving, web: Thermometer) -
     rules, configuration = folder / "rules.yml", folder / "prometheus.yml"
     rules.write_text(RULES)
     configuration.write_text(PROMETHEUS.format(rules=rules, web=web.port, tocsin=tocsin.port))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    command = [str(program), f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
-    command += [f"--web.listen-address=127.0.0.1:{port}", f"--rules.alert.resend-delay={RESEND_SECONDS:.0f}s"]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
-
-    def is_ready() -> bool:
-        connection = HTTPConnection("127.0.0.1", port, timeout=10)
-        try:
-            connection.request("GET", "/-/ready")
-            return connection.getresponse().status == 200
-        except (OSError, HTTPException):
-            return False
-        finally:
-            connection.close()
-
-    try:
-        eventually(is_ready, "Prometheus to be ready", seconds=30)
+    arguments = [f"--config.file={configuration}", f"--storage.tsdb.path={folder / 'data'}"]
+    arguments += [f"--rules.alert.resend-delay={RESEND_SECONDS:.0f}s"]
+    with running(program, folder, *arguments):
         yield
-    finally:
-        process.kill()
-        process.wait()
 
 
 def test_one_page_when_the_rule_fires_and_one_resolve_when_it_clears(

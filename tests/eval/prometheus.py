@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import socket
 import subprocess
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from tests.eval.incidents import SCRAPE, SERIES_BEFORE, Case, Series
-from tests.serving import eventually
+from tests.prometheus import running
 
 CONFIGURATION = "global: {scrape_interval: 15s}\n"
 """It scrapes nothing."""
@@ -55,29 +53,6 @@ def serving(case: Case, folder: Path, prometheus: Path, promtool: Path) -> Itera
     configuration.write_text(CONFIGURATION)
     command: list[str | Path] = [promtool, "tsdb", "create-blocks-from", "openmetrics", "--quiet", made, data]
     subprocess.run(command, check=True, capture_output=True, text=True, timeout=60)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
     arguments = [f"--config.file={configuration}", f"--storage.tsdb.path={data}", RETENTION]
-    arguments += [f"--web.listen-address=127.0.0.1:{port}"]
-    with (folder / "prometheus.log").open("wb") as log:
-        process = subprocess.Popen(
-            [prometheus, *arguments], stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, cwd=folder
-        )
-    try:
-        eventually(lambda: _is_ready(port), "Prometheus to be ready", seconds=30)
+    with running(prometheus, folder, *arguments) as port:
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
-
-
-def _is_ready(port: int) -> bool:
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
-    try:
-        connection.request("GET", "/-/ready")
-        return connection.getresponse().status == 200
-    except (OSError, HTTPException):
-        return False
-    finally:
-        connection.close()
