@@ -17,8 +17,7 @@ from adapters.documents import decode, encode
 from adapters.identity import Identity
 from adapters.settings import Settings
 from adapters.triagers import make_triager
-from adapters.wiring import Ports, ports
-from devhost.host import NAMES
+from adapters.wiring import Ports
 from devhost.index import Function, index
 from domain.changes import Change
 from domain.errors import UnavailableError
@@ -32,6 +31,7 @@ from endpoints import looking
 from tests.builders import HOUR, MINUTE, NOON, SECOND, alert
 from tests.contract.conftest import Clock
 from tests.domain.triaging import claim
+from tests.endpoints.in_memory import in_memory
 from tests.endpoints.test_consumer import message
 
 CONFIGURATION = """\
@@ -147,18 +147,9 @@ class Tocsin:
 
 
 async def _tocsin(monkeypatch: pytest.MonkeyPatch, triager: Any) -> AsyncIterator[Tocsin]:
-    clock = Clock()
-    for name, value in {**NAMES, "TOCSIN_HOME": "memory"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("adapters.wiring.wire.__defaults__", (clock,))
-    ports.cache_clear()
-    home = ports()
-    vars(home.first_responder)["triager"] = triager
-    await home.policy.heard(clock(), resumed=True)
-    await home.configurations.push(CONFIGURATION, name="alertmanager.yml")
-    yield Tocsin(home, clock)
-    await home.close()
-    ports.cache_clear()
+    async with in_memory(monkeypatch, CONFIGURATION) as (home, clock):
+        vars(home.first_responder)["triager"] = triager
+        yield Tocsin(home, clock)
 
 
 @pytest.fixture

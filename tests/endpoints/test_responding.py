@@ -11,14 +11,14 @@ import azure.functions as func
 import pytest
 
 import function_app
-from adapters.wiring import Ports, ports
-from devhost.host import NAMES
+from adapters.wiring import Ports
 from devhost.index import Function, index
 from domain.groups import Incident, ReasonCode, Tick
 from domain.principals import Principal, Scope
 from endpoints.authentication import acting
 from tests.builders import HOUR, MINUTE, NOON, alert
 from tests.contract.conftest import Clock
+from tests.endpoints.in_memory import in_memory
 
 CONFIGURATION = """\
 route: {receiver: nobody, group_by: [alertname], group_wait: 10s, group_interval: 1m, repeat_interval: 10m}
@@ -123,17 +123,8 @@ class Tocsin:
 
 @pytest.fixture
 async def tocsin(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Tocsin]:
-    clock = Clock()
-    for name, value in {**NAMES, "TOCSIN_HOME": "memory"}.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.setattr("adapters.wiring.wire.__defaults__", (clock,))
-    ports.cache_clear()
-    home = ports()
-    await home.policy.heard(clock(), resumed=True)
-    await home.configurations.push(CONFIGURATION, name="alertmanager.yml")
-    yield Tocsin(home, clock)
-    await home.close()
-    ports.cache_clear()
+    async with in_memory(monkeypatch, CONFIGURATION) as (home, clock):
+        yield Tocsin(home, clock)
 
 
 async def test_a_life(tocsin: Tocsin) -> None:
