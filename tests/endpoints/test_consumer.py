@@ -36,9 +36,8 @@ class Outage(MemoryStore):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+def brisk(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "FIRST_WAIT_SECONDS", 0.001)
-    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
 
 
 def use(monkeypatch: pytest.MonkeyPatch, store: MemoryStore) -> ServiceBusBroker:
@@ -107,6 +106,7 @@ async def test_a_body_that_cannot_be_had_just_now_is_waited_for(monkeypatch: pyt
 
 
 async def test_at_last_the_host_is_told_so_that_it_delivers_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0.01)
     use(monkeypatch, Outage(1000))
 
     @consumer("groups")

@@ -1,6 +1,7 @@
 """What Tocsin leans on, asked of the stand-in with the real SDK for Python."""
 
 import asyncio
+import gc
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -453,6 +454,18 @@ async def test_a_session_lock_is_renewed_or_lost_with_all_it_held(broker: Servic
             await receiver.complete_message(message)
     [returned] = broker.peek("groups")
     assert (returned.token, returned.delivery_count) == (None, 1)
+
+
+async def test_a_link_given_up_while_it_opens_leaves_no_connection() -> None:
+    """The SDK forgets it; what it leaves would be found unclosed in whatever test runs when it is collected."""
+    async with ServiceBusStandIn(QUEUES) as broker, connected(broker.connection_string) as client:
+        broker.fault(Fault(at="connect", does="hang", times=None))
+        receiver = client.get_queue_receiver("intake")
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.5):
+                await receiver.__aenter__()
+        await receiver.close()
+    gc.collect()
 
 
 async def test_no_heartbeat_comes_before_the_client_has_opened(broker: ServiceBusStandIn) -> None:

@@ -1,6 +1,8 @@
 """One client's connection: handshake, channels, and the opening of links."""
 
 import asyncio
+import socket
+import struct
 import uuid
 from collections.abc import Callable
 from typing import Any
@@ -185,6 +187,10 @@ class Connection(asyncio.Protocol):
         self.closed = True
         self._outgoing.clear()
         if self._transport is not None:
+            # A reset, for a mere end would leave half open what the SDK forgets: see `filterwarnings`.
+            connection = self._transport.get_extra_info("socket")
+            if connection is not None:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self._transport.abort()
 
     def close(self, error: AmqpError | None = None) -> None:

@@ -123,6 +123,8 @@ class ServiceBusStandIn:
         while self._connections:
             await self._fewer.wait()
             self._fewer.clear()
+        for _ in range(3):  # a client on this loop reads that it was cut, and closes its end
+            await asyncio.sleep(0)
 
     async def up(self) -> None:
         if self._server is None:
