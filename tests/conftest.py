@@ -1,8 +1,9 @@
 """What all tests share: the programs of others that some of them need."""
 
+import gc
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def program() -> Callable[[str], Path]:
     """Finds a program by its name, or ends the test as the marker `needs` does."""
     return _require
+
+
+@pytest.fixture(scope="module")
+def collected() -> Iterator[None]:
+    """What the module's tests left is collected with them, and not in a test that has nothing to do with it."""
+    yield
+    gc.collect()
 
 
 def _require(name: str) -> Path:

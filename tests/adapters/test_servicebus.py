@@ -33,6 +33,8 @@ pytestmark = [
     # The SDK forgets to close what it held of a connection that was cut.
     pytest.mark.filterwarnings("ignore:Exception ignored in:pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore:loop is closed:ResourceWarning"),
+    pytest.mark.usefixtures("collected"),
 ]
 
 ROOT = Path(__file__).parents[2]
