@@ -31,6 +31,11 @@ CLOSE_SECONDS = {"triage": 0.2}
 LONGEST_CLOSE_SECONDS = 10.0
 """Of all other queues."""
 
+FOLDS_FIRST = 500
+"""While more messages than this wait to be folded, nobody looks at incidents: a page comes before what explains it."""
+
+LET_PASS_SECONDS = 0.25
+
 
 class LocalBroker(Protocol):
     """The receiving half of a local broker; on Azure the platform has it."""
@@ -58,6 +63,7 @@ class QueuePump:
         self._broker = broker
         self._queue: QueueName = function.binding["queueName"]
         self._lane = broker.lanes[self._queue]
+        self._before = broker.lanes["groups"] if self._queue == "triage" else None
         self._loop = loop
         self._limit = limit
         self._running: set[asyncio.Task[None]] = set()
@@ -65,6 +71,8 @@ class QueuePump:
     async def run(self) -> None:
         """Until cancelled; then `close` waits for what is under way."""
         while True:
+            while self._before is not None and len(self._before) > FOLDS_FIRST:
+                await asyncio.sleep(LET_PASS_SECONDS)
             is_busy, until = self._loop.begin(self)
             self._lane.arrived.clear()
             started = time.thread_time()

@@ -13,6 +13,7 @@ import pytest
 from adapters.memory.broker import MemoryBroker
 from adapters.messages import OutgoingMessage
 from devhost.index import Function
+from devhost import pumps
 from devhost.pumps import QueuePump
 from devhost.sharing import Loop
 
@@ -88,3 +89,25 @@ async def test_a_message_sent_while_the_pump_waits_is_handed_out_at_once() -> No
     await broker.send("ticks", [OutgoingMessage(b"late")])
     await pumping
     assert handler.seen == ["late"]
+
+
+async def test_nobody_looks_at_incidents_while_many_folds_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pumps, "FOLDS_FIRST", 3)
+    monkeypatch.setattr(pumps, "LET_PASS_SECONDS", 0.001)
+    broker = MemoryBroker(time.time)
+    await broker.send("groups", [OutgoingMessage(b"fold", session="a") for _ in range(4)])
+    await broker.send("triage", [OutgoingMessage(b"look")])
+    waiting: list[int] = []
+
+    async def look(message: func.ServiceBusMessage) -> None:
+        waiting.append(len(broker.lanes["groups"]))
+        handler.done.set()
+
+    handler = Handler(5)
+    looking = asyncio.create_task(pump(broker, "triage", look, handler.done, 4))
+    for _ in range(100):
+        await asyncio.sleep(0)
+    assert not waiting
+    folding = asyncio.create_task(pump(broker, "groups", handler, handler.done, 1))
+    await asyncio.gather(looking, folding)
+    assert waiting[0] <= 3
