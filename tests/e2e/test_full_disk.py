@@ -79,7 +79,15 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, fill: Fill) -> None:
                 refused = tocsin.post("/api/v2/alerts", [{"labels": {"alertname": "Late", "pad": "x" * 100_000}}])
                 assert (refused.status, refused.headers["retry-after"]) == (503, "5")
                 assert "disk" in refused.text
-                for path in ("/-/healthy", "/incidents", "/api/v1/incidents", "/api/v2/alerts", "/api/v1/ledger"):
+                one = tocsin.get("/api/v1/incidents").json()["incidents"][0]["id"]
+                pages = ("/-/healthy", "/incidents", f"/incidents/{one}")
+                for path in (
+                    *pages,
+                    "/api/v2/alerts",
+                    "/api/v1/incidents",
+                    f"/api/v1/incidents/{one}",
+                    "/api/v1/ledger",
+                ):
                     assert tocsin.get(path).status == 200, path
                 ready = tocsin.get("/health/ready")
                 assert ready.status == 503
