@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -45,7 +44,7 @@ def test_a_failure_is_noticed(command: str, noticed: str, tmp_path: Path) -> Non
         pytest.param("curl https://example.com", "127.0.0.1 port 9", id="the world outside"),
     ],
 )
-@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl on PATH")
+@pytest.mark.needs("curl")
 def test_curls_failures_are_noticed(command: str, noticed: str, tmp_path: Path) -> None:
     with pytest.raises(AssertionError, match=noticed):
         follow(tmp_path, command)
