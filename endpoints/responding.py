@@ -17,7 +17,8 @@ from domain.errors import ConflictError, ForbiddenError, InputError, NotFoundErr
 from domain.principals import Scope
 from endpoints.authentication import acting
 from endpoints.groups import head_of
-from endpoints.incidents import IncidentSummary, TimelineQuery, detail_of, summary_of
+from endpoints.incident_shapes import IncidentSummary, summary_of
+from endpoints.incidents import TimelineQuery, detail_of
 from endpoints.pipeline import Handler, endpoint
 from endpoints.shapes import Shape, read_body, show
 

@@ -20,7 +20,7 @@ from referencing.jsonschema import DRAFT202012
 from adapters.wiring import ports
 from endpoints.docs import ASSETS, MEDIA_TYPES
 from endpoints.field_docs import field_docs
-from endpoints.incidents import IncidentSummary
+from endpoints.incident_shapes import IncidentSummary
 from endpoints.openapi import document, tag_of
 from endpoints.pipeline import LAST, registry
 from endpoints.problems import KINDS
