@@ -6,6 +6,7 @@ themselves (`PERSONAL`) is shown to whoever may read alerts, and is in no log li
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +17,9 @@ from typing import Any
 
 import pytest
 
+from adapters.agents.scripted import says
+from tests.agents.scripts import answer, claim
+from tests.agents.wire import Refusal, Wire
 from tests.e2e.planting import plant_dead_letter, plant_message
 from tests.e2e.receiver import Behaviour, Receiver
 from tests.serving import UNTRIAGED, Answer, Serving, eventually
@@ -31,6 +35,7 @@ SMTP_PASSWORD = "smtp-password-3b9d"
 SLACK = "slack-signing-2f6e91"
 WRONG_KEY = f"toc_0123456789ab_{'wrong' * 9}"[:60]
 IN_QUERY = "token-in-query-6611"
+MODEL_KEY = "model-key-41d8"
 SIGNED = "whsec_UGxhbnRlZFNlY3JldE9mQVNvdXJjZTEyMzQ1Ng"
 
 LABEL = "label-value-of-ada-b71c"
@@ -141,6 +146,62 @@ def test_nothing_planted_comes_out(tmp_path: Path, receiver: Receiver, collector
     secrets = (*SECRETS, key.rpartition("_")[2])
     found = [*search(out, (*secrets, *PERSONAL)), *search(said, secrets)]
     assert not found, "\n".join(map(str, found))
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.usefixtures("home")
+async def test_nothing_planted_comes_out_of_triage(tmp_path: Path, receiver: Receiver, collector: Collector) -> None:
+    """Nor what a model is told, what it answers, and by which key it is asked."""
+    whole = says(answer(summary=[claim(f"{PERSON} did it."), claim(GARBAGE, "t1", f"{LABEL} never said")]))
+    echoing = Refusal(401, {"message": f"no: Bearer {MODEL_KEY}, {PERSON}"})
+    async with Wire(whole, echoing, echoing, echoing) as model:
+        found, tocsin = await asyncio.to_thread(_triaged, tmp_path, receiver, collector, model.url)
+    asked = json.dumps(model.requests)
+    assert all(one in asked for one in (MODEL_KEY, LABEL, ANNOTATION)), "the model was told nothing of it"
+    assert {"tiny", "deterministic"} == {incident["finding"]["made_by"] for incident in found}
+    assert {"process triage"} <= {span.name for span in collector.spans}
+    assert "tocsin.triage" in tocsin.output
+    out = {"the log": tocsin.output, "spans, metrics and logs sent": "\n".join(collector.received)}
+    said = {f"incident {number}": json.dumps(one) for number, one in enumerate(found)}
+    found_in = [*search(out, (MODEL_KEY, *PERSONAL)), *search(said, (MODEL_KEY,))]
+    assert not found_in, "\n".join(map(str, found_in))
+
+
+def _triaged(folder: Path, receiver: Receiver, collector: Collector, model: str) -> tuple[list[Any], Serving]:
+    """Two incidents, looked at by rules and then by a model, and a question about each."""
+    environment = {
+        **collector.environment,
+        "TOCSIN_MODEL": "tiny",
+        "TOCSIN_MODEL_ENDPOINT": model,
+        "TOCSIN_MODEL_KEY": MODEL_KEY,
+        "TOCSIN_MODEL_REVIEW": "false",
+    }
+    text = f"""
+        route: {{receiver: team, group_by: [alertname], group_wait: 0s}}
+        receivers: [{{name: team, webhook_configs: [{{url: "{receiver.url("/team")}"}}]}}]
+    """
+    arguments = ("--log-format", "json", "--log-level", "debug")
+    with Serving(folder, text, arguments, environment) as tocsin:
+        change = {"summary": f"{PERSON} deployed {GARBAGE}", "service": "db", "source": PERSON}
+        assert tocsin.post("/api/v1/changes", change).status < 300
+        two = [alert(alertname=name, service="db", severity="critical") for name in ("One", "Two")]
+        assert tocsin.post("/api/v2/alerts", two).status == 200
+
+        def looked() -> list[Any]:
+            listed = tocsin.get("/api/v1/incidents").json()["incidents"]
+            whole = [tocsin.get(f"/api/v1/incidents/{one['id']}").json() for one in listed]
+            return (
+                whole
+                if len(whole) == 2 and all(one["finding"] and one["finding"]["look"] >= 2 for one in whole)
+                else []
+            )
+
+        found = eventually(looked, "the second looks", seconds=60)
+        for incident in found:
+            path = f"/api/v1/incidents/{incident['id']}/ask"
+            assert tocsin.post(path, {"question": f"was it {PERSON}, who said {GARBAGE}?"}).status < 300
+        assert tocsin.stop() == 0
+    return found, tocsin
 
 
 def outcomes(collector: Collector) -> set[str]:
