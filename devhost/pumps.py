@@ -71,7 +71,7 @@ class QueuePump:
     async def run(self) -> None:
         """Until cancelled; then `close` waits for what is under way."""
         while True:
-            while self._before is not None and len(self._before) > FOLDS_FIRST:
+            while self._before is not None and len(self._before) > FOLDS_FIRST:  # noqa: ASYNC110  nobody tells of it
                 await asyncio.sleep(LET_PASS_SECONDS)
             is_busy, until = self._loop.begin(self)
             self._lane.arrived.clear()

@@ -12,8 +12,8 @@ import pytest
 
 from adapters.memory.broker import MemoryBroker
 from adapters.messages import OutgoingMessage
-from devhost.index import Function
 from devhost import pumps
+from devhost.index import Function
 from devhost.pumps import QueuePump
 from devhost.sharing import Loop
 
