@@ -22,16 +22,20 @@ MARK = "# The configuration of `tocsin serve --demo`."
 CHECKOUT, REPLICAS, PACKETS = "CheckoutErrors", "ReplicaLag", "PacketLoss"
 
 OUTAGE: dict[str, tuple[str, list[str]]] = {
+    PACKETS: ("losing more than 2 % of all packets", ["rack-1", "rack-2", "rack-3"]),
     CHECKOUT: ("5xx answers above 5 %", ["web-1", "web-2", "web-3", "web-4", "web-5"]),
     REPLICAS: ("more than 30 s behind the primary", ["db-1", "db-2", "db-3", "db-4"]),
-    PACKETS: ("losing more than 2 % of all packets", ["rack-1", "rack-2", "rack-3"]),
 }
 """The alerts of the story: name, summary, instances."""
+
+SERVICES = {PACKETS: "switch-7", CHECKOUT: "checkout", REPLICAS: "orders-db"}
+CHANGE = {"summary": "switch-7 gets firmware 4.2", "service": "switch-7", "source": "demo"}
 
 READING = timedelta(seconds=7)
 """How long a person gets to read a step; the demo's pace shortens it."""
 
 PATIENCE = timedelta(seconds=30)
+LOOKED_WITHIN = timedelta(seconds=10)
 
 
 def configuration(pages_url: str, pace: float) -> str:
@@ -77,8 +81,9 @@ class PageHeard:
 class Demo:
     """The story and its stage: a receiver that hears the pages, and a screen that shows what happens."""
 
-    def __init__(self, address: str, console: Console, pace: float = 1.0) -> None:
-        """With a pace of 0.1 everything takes a tenth of the time."""
+    def __init__(self, address: str, console: Console, pace: float = 1.0, *, looks: bool = True) -> None:
+        """With a pace of 0.1 everything takes a tenth of the time; `looks`: whether incidents are looked at."""
+        self._looks = looks
         self._address = address
         self._console = console
         self._pace = pace
@@ -180,7 +185,12 @@ class Demo:
             began_at = self._began_at.setdefault(key, now) if ended or again else now
             self._began_at[key] = began_at
             alert: dict[str, Any] = {
-                "labels": {"alertname": name, "instance": instance, "severity": "critical"},
+                "labels": {
+                    "alertname": name,
+                    "instance": instance,
+                    "service": SERVICES[name],
+                    "severity": "critical",
+                },
                 "annotations": {"summary": f"{instance}: {OUTAGE[name][0]}"},
                 "startsAt": began_at.isoformat(),
             }
@@ -206,6 +216,19 @@ class Demo:
         except TimeoutError:
             self._line((f"no page about {', '.join(missing)}: its incident says why", "bold red"))
 
+    async def _finding(self, name: str) -> Any:
+        """What was found out about the newest incident of that name; None where nobody has looked in time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LOOKED_WITHIN.total_seconds()):
+                while True:
+                    incidents = (await self._get("/api/v1/incidents?limit=20"))["incidents"]
+                    incident = next(incident["id"] for incident in incidents if incident["title"] == name)
+                    finding = (await self._get(f"/api/v1/incidents/{incident}"))["finding"]
+                    if finding and finding["causes"]:
+                        return finding
+                    await asyncio.sleep(0.1)
+        return None
+
     async def _tidy_up(self) -> None:
         """Resolve what an earlier demo on the same data left firing."""
         if not await self._triggered():
@@ -229,6 +252,8 @@ class Demo:
         told_before = len(self.pages)
         count = sum(len(instances) for _, instances in OUTAGE.values())
 
+        await self._session.post("/api/v1/changes", json=CHANGE)
+
         async def storm() -> None:
             for name, (_, instances) in OUTAGE.items():
                 await self._report(name, instances)
@@ -243,6 +268,15 @@ class Demo:
             "group_wait let the alerts of a group gather before anybody was told.",
         )
         await self._pause()
+
+        if self._looks and (finding := await self._finding(PACKETS)) is not None:
+            cause, change = finding["causes"][0], finding["suspected_change"]
+            self._say(
+                "Meanwhile somebody has looked: the first responder, by rules alone.",
+                f"{PACKETS} may come from {cause['service']}, confidence {cause['confidence']}.",
+                *([change["claim"]["text"]] if change else []),
+            )
+            await self._pause()
 
         absorbed = (await self._get("/api/v1/ledger"))["absorbed"]
         for name, (_, instances) in OUTAGE.items():
@@ -304,9 +338,9 @@ class Demo:
         )
 
 
-async def play(address: str, pace: float = 1.0) -> None:
+async def play(address: str, pace: float = 1.0, *, looks: bool = True) -> None:
     """Tell the story on standard output, and go on hearing pages until cancelled."""
-    demo = Demo(address, Console(highlight=False), pace)
+    demo = Demo(address, Console(highlight=False), pace, looks=looks)
     async with demo.on_stage():
         await demo.tell()
         await asyncio.Event().wait()

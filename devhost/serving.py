@@ -232,7 +232,7 @@ async def _run(planned: Plan, stop: Stop) -> int:
             if home.settings.configuration is not None:
                 accompany("following the configuration", follow(home.settings.configuration, home))
             if planned.is_demo:
-                accompany("the demo", play(planned.address, planned.demo_pace))
+                accompany("the demo", play(planned.address, planned.demo_pace, looks=home.settings.triage))
 
         await serve(planned.host, planned.port, when_ready, stop)
     return 0

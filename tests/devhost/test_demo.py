@@ -33,6 +33,8 @@ def test_the_demo_tells_an_outage_from_storm_to_resolve(tmp_path: Path) -> None:
             ("RESOLVED", "PacketLoss", "all alerts resolved"),
             ("RESOLVED", "ReplicaLag", "all alerts resolved"),
         ]
+        assert "PacketLoss may come from switch-7, confidence medium." in output
+        assert "switch-7 gets firmware 4.2" in output
         assert "12 of 12 re-sends were absorbed" in output
         assert "4 incidents, 9 pages" in output
         assert "\x1b" not in output, "no colours where nobody watches"
