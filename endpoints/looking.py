@@ -176,7 +176,6 @@ async def _allowance(question: Question, triage: Triage | None) -> Allowance:
         waiting = sum(_is_waiting(past.incident, now) for past in question.history)
     return allow(
         asked_about,
-        asked_about.rules,
         await _spent(incident, looks),
         this_hour,
         sum(hours.values(), NOTHING_SPENT),

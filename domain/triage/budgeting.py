@@ -50,7 +50,6 @@ _WORDS = ("none", "info", "low", "warning", "high", "critical", "page")
 
 def allow(
     question: Question,
-    rules: TriageRules,
     spent_on_incident: Usage,
     spent_this_hour: Usage,
     spent_today: Usage,
@@ -65,8 +64,7 @@ def allow(
     at least as much.  What looks at the same time take is not known here: several can together exceed a budget.
 
     Args:
-        question: The incident; its history says whether it is news.
-        rules: What the configuration says.
+        question: The incident; its history says whether it is news, its rules what the configuration says.
         spent_on_incident: By all looks at this incident.
         spent_this_hour: By everything; see `UsageStore`.
         spent_today: By everything.
@@ -79,7 +77,7 @@ def allow(
         return NO_MODEL
     if question.incident.resolved_at is not None:
         return Allowance(False, "the incident is over")
-    rank = severity_rank(severity_of(question))
+    rules, rank = question.rules, severity_rank(severity_of(question))
     if refusal := (
         _too_low(rank, rules)
         or _too_soon(question.now, last_asked_at, rules.cool_down)

@@ -42,7 +42,7 @@ def asked(
     model: bool = True,
     waiting: int = 1,
 ) -> Allowance:
-    return allow(about(severity, *history), rules, incident, hour, day, last, look, model, waiting)
+    return allow(about(severity, *history, rules=rules), incident, hour, day, last, look, model, waiting)
 
 
 def tokens(number: int) -> Usage:
@@ -120,8 +120,8 @@ def test_by_when_a_model_was_last_asked(ago: timedelta | None, cool_down: timede
 
 
 def test_not_about_what_is_over() -> None:
-    over = question(onset(), incident=incident(severity="page", resolved_at=NOON))
-    allowance = allow(over, RULES, NOTHING_SPENT, NOTHING_SPENT, NOTHING_SPENT, None, 1, True, 1)
+    over = question(onset(), incident=incident(severity="page", resolved_at=NOON), rules=RULES)
+    allowance = allow(over, NOTHING_SPENT, NOTHING_SPENT, NOTHING_SPENT, None, 1, True, 1)
     assert allowance == Allowance(False, "the incident is over")
 
 
