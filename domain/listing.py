@@ -184,6 +184,11 @@ def matches_filter(matcher: Matcher, labels: Labels) -> bool:
     return matcher.matches(labels)
 
 
+def may_hold(matchers: Sequence[Matcher], group_labels: Labels) -> bool:
+    """Whether a group can hold an alert that these `filter` parameters select: its alerts share the group's labels."""
+    return all(matches_filter(matcher, group_labels) for matcher in matchers if matcher.name in group_labels)
+
+
 # --- the lists ------------------------------------------------------------------------------------------------------
 
 

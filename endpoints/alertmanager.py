@@ -20,6 +20,7 @@ from endpoints.pipeline import endpoint
 if TYPE_CHECKING:
     from domain.groups import Head
     from domain.inhibition import SourceKey
+    from domain.labels import Matcher
     from domain.listing import Standing
     from domain.routing import GroupId
 
@@ -40,7 +41,7 @@ async def get_alerts(request: func.HttpRequest) -> func.HttpResponse:
     from domain.listing import list_alerts, read_selection
 
     selection = read_selection(parameters(request))
-    standing = await gather_standing()
+    standing = await gather_standing(selection.matchers)
     return await _render(len(standing.copies), lambda: list_alerts(standing, selection))
 
 
@@ -50,7 +51,7 @@ async def get_alert_groups(request: func.HttpRequest) -> func.HttpResponse:
     from domain.listing import list_groups, read_selection
 
     selection = read_selection(parameters(request))
-    standing = await gather_standing()
+    standing = await gather_standing(selection.matchers)
     return await _render(len(standing.copies), lambda: list_groups(standing, selection))
 
 
@@ -102,20 +103,27 @@ def parameters(request: func.HttpRequest) -> Mapping[str, Sequence[str]]:
         raise RejectedError(f"the query is not UTF-8: {error}") from error
 
 
-async def gather_standing() -> Standing:
-    """Everything that is there to be listed; waits for what was acknowledged just now, for a second at most."""
-    from domain.listing import Standing
+async def gather_standing(matchers: Sequence[Matcher] = ()) -> Standing:
+    """Everything that is there to be listed; waits for what was acknowledged just now, for a second at most.
+
+    Args:
+        matchers: Filters.  Groups that can hold nothing of what they select may be left out, others not.
+    """
+    from domain.listing import Standing, may_hold
     from domain.muting import source_keys
 
     await await_folds()
-    copies = await ports().groups.list_members()
+    heads = await _heads()
+    asked = [id for id, head in heads.items() if may_hold(matchers, head.labels)]
+    # One after the other they cost more than all at once.
+    copies = await ports().groups.list_members(asked if 2 * len(asked) < len(heads) else None)
     situation = await ports().configurations.gather()
     keys: frozenset[SourceKey] = frozenset()
     if situation.configuration.inhibit_rules:
         labels = [member.alert.labels for _, member in copies]
         keys = await asyncio.to_thread(source_keys, labels, situation)
     sources = await ports().sources.get_sources(keys)
-    return Standing(copies, await _heads(), situation, sources, ports().clock())
+    return Standing(copies, heads, situation, sources, ports().clock())
 
 
 async def _heads() -> dict[GroupId, Head]:

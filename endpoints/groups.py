@@ -178,7 +178,7 @@ async def list_live_alerts(request: func.HttpRequest) -> func.HttpResponse:
     query = read_query(AlertsQuery, request)
     matchers = read_filter(request)
     after = _read_place(query.cursor)
-    standing = await gather_standing()
+    standing = await gather_standing(matchers)
     found = await asyncio.to_thread(_alerts, standing, query, matchers, after)
     shown, following = cut(found, query.limit, _place_of)
     return show(LiveAlerts(alerts=list(shown), next=following))

@@ -60,6 +60,9 @@ GROUPS_AT_ONCE = 16
 
 HEADS_REMEMBERED = 5_000
 
+FEW_GROUPS = 3
+"""The members of so many groups are read; those of more are in the live view, for less."""
+
 TURN_SECONDS = 30.0
 """So long an event waits for those of its group that this process is folding."""
 
@@ -287,9 +290,11 @@ class CosmosGroupStore:
         return self._view.heads(after, limit)
 
     async def list_members(self, group_ids: Collection[GroupId] | None = None) -> Sequence[tuple[GroupId, Member]]:
-        if group_ids is None:
+        if group_ids is None or len(group_ids) > FEW_GROUPS:
             await self._view.refresh()
-            return await self._view.members()
+            members = await self._view.members()
+            wanted = None if group_ids is None else set(group_ids)
+            return members if wanted is None else [pair for pair in members if pair[0] in wanted]
         found = await asyncio.gather(*[self._present(group_id) for group_id in group_ids])
         return [pair for members in found for pair in members]
 

@@ -395,6 +395,8 @@ class TestMembers:
         ]
         assert await store.list_members([group_id(2), group_id(63)]) == [(group_id(2), API)]
         assert not await store.list_members([])
+        many = await store.list_members([group_id(number) for number in (63, 2, 0, 5, 7)])
+        assert sorted(many, key=lambda pair: pair[0]) == [(group_id(0), DB), (group_id(2), API)]
 
     async def test_tombstones_are_not_listed(self, store: GroupStore) -> None:
         await put(store, decision=Decision(members=[DB, WEB]))

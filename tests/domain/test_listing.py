@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from itertools import product
 
 import pytest
 
@@ -19,6 +20,7 @@ from domain.listing import (
     list_groups,
     list_receivers,
     matches_filter,
+    may_hold,
     read_selection,
 )
 from domain.routing import GroupId
@@ -334,3 +336,43 @@ def test_a_receiver_of_two_groups_is_named_for_each_of_them() -> None:
     groups = shown_groups(*held, Situation(configuration, NOON - HOUR, is_strict=True), EVERYTHING, NOON)
     names = [[receiver["name"] for receiver in group["alerts"][0]["receivers"]] for group in groups]
     assert names == [["team", "team"], ["team", "team"]]
+
+
+# --- groups that need not be read -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("group_by", ["[alertname]", "[alertname, team]", "[team, nothing]", "['...']", "[]"])
+@pytest.mark.parametrize(
+    "filters",
+    [
+        ['alertname="A"'],
+        ['alertname=~"A|C"', 'team!="db"'],
+        ['team=""'],
+        ['team!=""', 'alertname!~"B.*"'],
+        ['nothing=""', 'instance="1"'],
+        ['team=~"(d.)?"'],
+        ['alertname="Z"'],
+        [],
+    ],
+    ids=" ".join,
+)
+def test_groups_that_can_hold_nothing_asked_for_may_be_left_out(group_by: str, filters: list[str]) -> None:
+    configuration = read_configuration(f"""\
+route:
+  receiver: one
+  group_by: {group_by}
+  routes: [{{matchers: [instance="1"], receiver: two, continue: true}}, {{}}]
+receivers: [{{name: one}}, {{name: two}}]
+""")
+    labels = [
+        {name: value for name, value in zip(("alertname", "team", "instance"), values, strict=True) if value}
+        for values in product("ABC", ("", "db", "web"), "12")
+    ]
+    copies, heads = spread(*[alert(NOON + HOUR, NOON, **one) for one in labels], configuration=configuration)
+    situated = replace(situation(), configuration=configuration)
+    selection = read_selection({"filter": filters})
+    fewer = [copy for copy in copies if may_hold(selection.matchers, heads[copy[0]].labels)]
+    for shown in (shown_alerts, shown_groups):
+        assert shown(fewer, heads, situated, selection, NOON) == shown(copies, heads, situated, selection, NOON)
+    if filters == ['alertname="A"'] and "alertname" in group_by:
+        assert len(fewer) == len(copies) / 3

@@ -17,8 +17,10 @@ from adapters.wiring import Ports, ports
 from domain.errors import NotFoundError, RejectedError, UnavailableError
 from domain.groups import Transaction
 from domain.incidents import decide
+from domain.labels import Matcher, MatchType
 from domain.sources.alertmanager_api import read_alerts
-from endpoints import alertmanager, ingest, pipeline  # noqa: F401 - alertmanager registers the handlers
+from endpoints import ingest, pipeline
+from endpoints.alertmanager import gather_standing
 
 CONFIGURATION = """\
 # hunter2
@@ -122,6 +124,16 @@ async def test_many_groups_are_read_page_by_page(home: Ports, monkeypatch: pytes
     await fold(home, *[{"labels": {"alertname": f"a{number}"}} for number in range(5)])
     _, shown = await get("/api/v2/alerts")
     assert len(shown) == 5
+
+
+async def test_only_the_groups_that_can_hold_what_is_asked_for_are_read(home: Ports) -> None:
+    await fold(home, *[{"labels": {"alertname": f"a{number}", "team": "x"}} for number in range(5)])
+    standing = await gather_standing((Matcher("alertname", MatchType.EQUAL, "a3"),))
+    assert [member.alert.labels["alertname"] for _, member in standing.copies] == ["a3"]
+    for path, count in (("alerts", 1), ("alerts/groups", 1)):
+        assert len((await get(f"/api/v2/{path}?filter=alertname%3Da3"))[1]) == count
+        assert len((await get(f"/api/v2/{path}?filter=team%3Dx"))[1]) == 5
+        assert await get(f"/api/v2/{path}?filter=alertname%3Dnone") == (200, [])
 
 
 async def test_a_resolved_alert_that_was_never_seen_is_not_shown(home: Ports) -> None:
