@@ -98,7 +98,7 @@ def test_a_good_one_takes_effect_whole_and_tells_only_whom_it_is_news_to(
         eventually(lambda: ("New", "firing") in told(receiver, "team"), "a page by the old route")
         assert told(receiver, "other") == [*everything[:2], ("New", "firing")]
         assert told(receiver, "team") == sorted([*everything, ("New", "firing")])
-        assert tocsin.get("/api/v1/ledger").json()["balanced"]
+        eventually(lambda: tocsin.get("/api/v1/ledger").json()["balanced"], "the ledger to be balanced")
 
 
 def test_where_strict_the_way_back_tells_of_what_resolved_elsewhere(tmp_path: Path, receiver: Receiver) -> None:
@@ -121,7 +121,7 @@ def test_where_strict_the_way_back_tells_of_what_resolved_elsewhere(tmp_path: Pa
         eventually(lambda: ("DiskFull", "resolved") in told(receiver, "other"), "the resolve where it fired first")
         eventually(lambda: is_settled(tocsin), "all to be settled")
         assert told(receiver, "team") == [("DiskFull", "firing"), ("DiskFull", "resolved")]
-        assert tocsin.get("/api/v1/ledger").json()["balanced"]
+        eventually(lambda: tocsin.get("/api/v1/ledger").json()["balanced"], "the ledger to be balanced")
 
 
 def test_a_bad_one_leaves_the_old_in_force_and_says_why_with_line_and_key(tmp_path: Path, receiver: Receiver) -> None:

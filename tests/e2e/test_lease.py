@@ -129,7 +129,7 @@ def test_a_clean_stop_is_quick_loses_nothing_and_tells_nothing_twice(tmp_path: P
         eventually(lambda: tocsin.get("/api/v1/ledger").json()["pending"] == 0, "the pages to be settled")
         time.sleep(2)  # two intervals in which nothing more may come
         assert sorted((page.group["alertname"], page.status) for page in receiver.pages()) == expected
-        assert tocsin.get("/api/v1/ledger").json()["balanced"]
+        eventually(lambda: tocsin.get("/api/v1/ledger").json()["balanced"], "the ledger to be balanced")
 
 
 @pytest.mark.usefixtures("home")

@@ -149,7 +149,7 @@ def test_a_receiver_in_trouble_delays_no_other_and_hears_everything_once_it_is_b
         for team in BAD:
             assert told(_of(team, receivers), team) == expected, team
         assert told(receiver, "healthy") == {str(number): [({"a"}, set())] for number in range(6)}
-        assert tocsin.get("/api/v1/ledger").json()["balanced"]
+        eventually(lambda: tocsin.get("/api/v1/ledger").json()["balanced"], "the ledger to be balanced")
 
 
 def _of(team: str, receivers: tuple[Receiver, Receiver]) -> Receiver:
