@@ -221,11 +221,11 @@ class Demo:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LOOKED_WITHIN.total_seconds()):
                 while True:
-                    incidents = (await self._get("/api/v1/incidents?limit=20"))["incidents"]
-                    incident = next(incident["id"] for incident in incidents if incident["title"] == name)
-                    finding = (await self._get(f"/api/v1/incidents/{incident}"))["finding"]
-                    if finding and finding["causes"]:
-                        return finding
+                    for incident in await self._triggered():
+                        if incident["title"] == name:
+                            finding = (await self._get(f"/api/v1/incidents/{incident['id']}"))["finding"]
+                            if finding and finding["causes"]:
+                                return finding
                     await asyncio.sleep(0.1)
         return None
 

@@ -114,7 +114,7 @@ async def gather_standing(matchers: Sequence[Matcher] = ()) -> Standing:
 
     await await_folds()
     heads = await _heads()
-    asked = [id for id, head in heads.items() if may_hold(matchers, head.labels)]
+    asked = [id for id, head in heads.items() if may_hold(matchers, head.labels)] if matchers else heads
     # One after the other they cost more than all at once.
     copies = await ports().groups.list_members(asked if 2 * len(asked) < len(heads) else None)
     situation = await ports().configurations.gather()

@@ -290,13 +290,15 @@ class CosmosGroupStore:
         return self._view.heads(after, limit)
 
     async def list_members(self, group_ids: Collection[GroupId] | None = None) -> Sequence[tuple[GroupId, Member]]:
-        if group_ids is None or len(group_ids) > FEW_GROUPS:
-            await self._view.refresh()
-            members = await self._view.members()
-            wanted = None if group_ids is None else set(group_ids)
-            return members if wanted is None else [pair for pair in members if pair[0] in wanted]
-        found = await asyncio.gather(*[self._present(group_id) for group_id in group_ids])
-        return [pair for members in found for pair in members]
+        if group_ids is not None and len(group_ids) <= FEW_GROUPS:
+            found = await asyncio.gather(*[self._present(group_id) for group_id in group_ids])
+            return [pair for members in found for pair in members]
+        await self._view.refresh()
+        everyone = await self._view.members()
+        if group_ids is None:
+            return everyone
+        wanted = set(group_ids)
+        return [pair for pair in everyone if pair[0] in wanted]
 
     async def _present(self, group_id: GroupId) -> Sequence[tuple[GroupId, Member]]:
         # The head first: a document that is newer than it needs none of its renewals, but an older one would miss some.

@@ -80,9 +80,10 @@ def test_a_full_disk_is_waited_out(tmp_path: Path, fill: Fill) -> None:
                 assert (refused.status, refused.headers["retry-after"]) == (503, "5")
                 assert "disk" in refused.text
                 one = tocsin.get("/api/v1/incidents").json()["incidents"][0]["id"]
-                pages = ("/-/healthy", "/incidents", f"/incidents/{one}")
                 for path in (
-                    *pages,
+                    "/-/healthy",
+                    "/incidents",
+                    f"/incidents/{one}",
                     "/api/v2/alerts",
                     "/api/v1/incidents",
                     f"/api/v1/incidents/{one}",
